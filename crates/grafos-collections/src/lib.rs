@@ -1,0 +1,6 @@
+//! Collections whose contents survive the program.
+//!
+//! [`durable::Durable`] keeps a value on a leased block volume: a checkpoint is written all or nothing, whatever
+//! moment the power fails, and the next program goes on from it.
+
+pub mod durable;

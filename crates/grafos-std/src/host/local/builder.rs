@@ -1,0 +1,160 @@
+//! [`LocalHost`]: puts the backends of this machine together.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fabricbios_core::clock::{Clock, SystemClock};
+
+use super::home;
+use super::{LocalBlockHost, LocalMemHost};
+use crate::error::{FabricError, Result};
+use crate::host::Host;
+
+/// This machine as a host: volumes are files in the user's home directory for them, memory is this process's own.
+///
+/// ```
+/// use grafos_std::host::LocalHost;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path();
+///
+/// let host = LocalHost::builder().home(path).open()?;
+/// # let _ = host;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LocalHost;
+
+impl LocalHost {
+    /// The host as the user's environment describes it:
+    /// - `GRAFOS_HOME` names the home directory, as an absolute path; else it is `$XDG_STATE_HOME/grafos`, else
+    ///   `~/.local/state/grafos` (on macOS `~/Library/Application Support/grafos`);
+    /// - `GRAFOS_IO` is `auto` or `buffered`, see [`IoMode`].
+    ///
+    /// An empty variable counts as none. A directory that does not exist is made.
+    ///
+    /// # Errors
+    /// [`FabricError::InvalidRequest`] for a variable of another form, and those of [`LocalHostBuilder::open`].
+    pub fn open() -> Result<Host> {
+        Self::builder().io_mode(io_mode_of(env::var_os("GRAFOS_IO"))?).open()
+    }
+
+    /// A host with choices of the program's own. It reads `GRAFOS_HOME` if no home is given, and no other variable.
+    pub fn builder() -> LocalHostBuilder {
+        LocalHostBuilder::default()
+    }
+}
+
+/// How volumes are read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IoMode {
+    /// Direct I/O where system and file system have it, else as [`Buffered`](Self::Buffered).
+    #[default]
+    Auto,
+    /// Through the operating system's page cache, which works everywhere.
+    Buffered,
+}
+
+fn io_mode_of(variable: Option<OsString>) -> Result<IoMode> {
+    let Some(value) = variable else { return Ok(IoMode::Auto) };
+    match value.to_str() {
+        Some("" | "auto") => Ok(IoMode::Auto),
+        Some("buffered") => Ok(IoMode::Buffered),
+        _ => Err(FabricError::InvalidRequest {
+            what: "GRAFOS_IO",
+            expected: "`auto` or `buffered`",
+            found: value.to_string_lossy().chars().take(64).collect(),
+        }),
+    }
+}
+
+/// Describes a [`LocalHost`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing is opened before `open`"]
+pub struct LocalHostBuilder {
+    home: Option<PathBuf>,
+    clock: Option<Arc<dyn Clock>>,
+    io_mode: IoMode,
+    mem_limit_bytes: Option<u64>,
+}
+
+impl LocalHostBuilder {
+    /// Keeps the volumes there and not in the user's usual place. A relative path is resolved when the host is
+    /// opened. A directory that does not exist is made; an empty one is made private to its owner; one with
+    /// contents must be private already.
+    pub fn home(mut self, path: impl Into<PathBuf>) -> Self {
+        self.home = Some(path.into());
+        self
+    }
+
+    /// Judges leases by this clock and not the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// How volumes are read and written.
+    pub fn io_mode(mut self, mode: IoMode) -> Self {
+        self.io_mode = mode;
+        self
+    }
+
+    /// How much memory all leases together may hold, in bytes; see [`LocalMemHost`].
+    pub fn mem_limit_bytes(mut self, limit: u64) -> Self {
+        self.mem_limit_bytes = Some(limit);
+        self
+    }
+
+    /// The host, with its home directory made if need be.
+    ///
+    /// # Errors
+    /// [`FabricError::InvalidRequest`] if no home directory can be named, [`FabricError::InsecureHome`] if somebody
+    /// else could read or change it, [`FabricError::IoError`].
+    pub fn open(self) -> Result<Host> {
+        let clock = self.clock_or_system();
+        let mem = self.mem_limit_bytes.map_or_else(LocalMemHost::default, LocalMemHost::with_limit_bytes);
+        let block = Arc::new(self.open_block_host()?);
+        Host::builder().block(block).mem(Arc::new(mem)).clock(clock).build()
+    }
+
+    /// Only the backend for volumes, for a program that lists or removes them.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_block_host(self) -> Result<LocalBlockHost> {
+        let clock = self.clock_or_system();
+        let path = match self.home {
+            Some(path) => path,
+            None => home::locate(|name| env::var_os(name), env::home_dir)?,
+        };
+        LocalBlockHost::open(&path, self.io_mode, clock)
+    }
+
+    fn clock_or_system(&self) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_io_variable_takes_two_words_and_refuses_others() {
+        let mode = |value: &str| io_mode_of(Some(value.into()));
+        assert_eq!(io_mode_of(None).unwrap(), IoMode::Auto);
+        assert_eq!(mode("").unwrap(), IoMode::Auto);
+        assert_eq!(mode("auto").unwrap(), IoMode::Auto);
+        assert_eq!(mode("buffered").unwrap(), IoMode::Buffered);
+        for other in ["Buffered", "direct", " auto"] {
+            let error = mode(other).unwrap_err();
+            assert!(
+                matches!(&error, FabricError::InvalidRequest { what: "GRAFOS_IO", found, .. } if found == other),
+                "{error}"
+            );
+        }
+    }
+}

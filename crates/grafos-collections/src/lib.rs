@@ -4,3 +4,8 @@
 //! moment the power fails, and the next program goes on from it.
 
 pub mod durable;
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -12,8 +12,8 @@ use super::decode::{DecodeFault, ReadFault};
 use super::encode::{BUFFER_BYTES, Filled};
 use super::error::{DurableError, RejectedSlot, SlotFault};
 use super::format::{
-    CHUNK_BYTES, Digest, Found, HEADER_BYTES, Header, MAX_SCHEMA_BYTES, MAX_SLOTS, MIN_SLOTS,
-    UnverifiedHeader, VERSION, claim, extent_blocks, usize_of,
+    Digest, Found, HEADER_BYTES, Header, MAX_SCHEMA_BYTES, MAX_SLOTS, MIN_SLOTS, UnverifiedHeader, VERSION,
+    claim, extent_blocks, usize_of,
 };
 use super::layout::{Layout, Slot, overlap};
 use super::reader::read;
@@ -79,22 +79,30 @@ pub(super) struct Table {
 
 /// The chunks of payloads, by their first block.
 #[derive(Debug, Default)]
-struct Known(HashMap<u64, Vec<Digest>>);
+struct Known(HashMap<u64, KnownPayload>);
+
+#[derive(Debug)]
+struct KnownPayload {
+    /// How many blocks it takes, with its chunk table.
+    blocks: u64,
+    chunks: Vec<Digest>,
+}
 
 impl Known {
-    fn learn(&mut self, first_block: u64, chunks: Vec<Digest>) {
-        self.0.insert(first_block, chunks);
+    fn learn(&mut self, first_block: u64, payload_bytes: u64, chunks: Vec<Digest>) {
+        self.0.insert(first_block, KnownPayload { blocks: extent_blocks(payload_bytes), chunks });
     }
 
-    /// What lies from `first_block` on. It and all that overlaps the `blocks` from there is forgotten, because it
-    /// is about to be written to.
-    fn take(&mut self, first_block: u64, blocks: u64) -> Vec<Digest> {
-        let there = self.0.remove(&first_block).unwrap_or_default();
-        let written = first_block..first_block.saturating_add(blocks);
-        self.0.retain(|first, chunks| {
-            let len = extent_blocks((chunks.len() * CHUNK_BYTES) as u64);
-            !overlap(&written, &(*first..first.saturating_add(len)))
-        });
+    fn chunks(&self, first_block: u64) -> &[Digest] {
+        self.0.get(&first_block).map_or(&[], |payload| &payload.chunks)
+    }
+
+    /// What lies from `first_block` on. It and all that overlaps a payload of `payload_bytes` there is forgotten,
+    /// because it is about to be written to.
+    fn take(&mut self, first_block: u64, payload_bytes: u64) -> Vec<Digest> {
+        let there = self.0.remove(&first_block).map_or_else(Vec::new, |payload| payload.chunks);
+        let written = first_block..first_block.saturating_add(extent_blocks(payload_bytes));
+        self.0.retain(|first, payload| !overlap(&written, &(*first..first.saturating_add(payload.blocks))));
         there
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::durable::Committed;
 use crate::durable::encode::{BufferExchange, encode, encode_into};
-use crate::durable::format::{Digest, INLINE_AT, extent_blocks, padded_blocks, payload_root};
+use crate::durable::format::{Digest, INLINE_AT, padded_blocks, payload_root};
 use crate::durable::layout::{Layout, Place};
 use crate::durable::writer::{AreaWriter, Written};
 
@@ -138,7 +138,7 @@ impl Store {
                 filled.pop().ok_or(DurableError::UnstableEncoding { counted: len as u64, encoded: 0 })?
             }
         };
-        let known = self.known.take(first_block, extent_blocks(len as u64));
+        let known = self.known.take(first_block, len as u64);
         let area = AreaWriter { block: &self.block, first_block, known: &known };
         let written = area.write_buffer(&mut filled)?;
         self.buffers.push(filled.buffer);
@@ -152,7 +152,7 @@ impl Store {
         payload_bytes: u64,
         first_block: u64,
     ) -> Result<Written, DurableError> {
-        let known = self.known.take(first_block, extent_blocks(payload_bytes));
+        let known = self.known.take(first_block, payload_bytes);
         let mut buffers = Vec::new();
         if matches!(payload, Payload::Value(_)) {
             buffers.extend((0..WRITE_BEHIND).map(|_| self.take_buffer(BUFFER_BYTES)));
@@ -194,7 +194,7 @@ impl Store {
     /// The checkpoint is durable.
     fn believe(&mut self, header: Header, chunks: Vec<Digest>) -> Result<(), DurableError> {
         if let Some(first_block) = header.payload_block {
-            self.known.learn(first_block, chunks);
+            self.known.learn(first_block, header.payload_bytes, chunks);
         }
         let table = self.table()?;
         table.base = Some(header.slot);
@@ -212,8 +212,7 @@ impl Store {
         let mut written_bytes = 0;
         let mut chunks = Vec::new();
         if let (Some(from), Some(to)) = (original.payload_block, place.payload_block) {
-            chunks = self.known.take(from, 1);
-            self.known.learn(from, chunks.clone());
+            chunks = self.known.chunks(from).to_vec();
             written_bytes += self.copy_blocks(from, to, padded_blocks(original.payload_bytes))?;
             written_bytes += self.write_table(&header, &chunks)?;
         }

@@ -121,7 +121,7 @@ impl Store {
         };
         let reader = PayloadReader::open(&self.block, header, first_block).map_err(DecodeFault::Read)?;
         let value = reader.stream(|source| decode(source, header.payload_bytes, header.sequence))?;
-        self.known.learn(first_block, reader.into_chunks());
+        self.known.learn(first_block, header.payload_bytes, reader.into_chunks());
         Ok(value)
     }
 

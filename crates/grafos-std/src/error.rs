@@ -174,7 +174,7 @@ impl LayerError {
         Self { recovery, error: Box::new(error) }
     }
 
-    /// The error itself, to be looked at with [`downcast_ref`](Error::downcast_ref).
+    /// The error itself, to be looked at with `downcast_ref`.
     #[must_use]
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         self.error.as_ref()

@@ -6,7 +6,7 @@
 //! 3. else the persistent [local host](LocalHost) of the user.
 //!
 //! A backend is a value, never a feature flag. To write one, implement [`BlockHost`] or [`MemHost`] and run the
-//! suites in [`testing`] (feature `testing`) over it.
+//! suites in `testing` (a feature of this crate) over it.
 
 mod ambient;
 mod block_host;

@@ -6,7 +6,7 @@ use fabricbios_core::recovery::Recovery;
 use grafos_collections::durable::{Durable, DurableError, SlotFault};
 use grafos_std::block::BLOCK_SIZE;
 use grafos_std::error::FabricError;
-use grafos_std::host::testing::{Fault, FaultPlan};
+use grafos_std::host::testing::{CrashPoint, Fault, FaultPlan, Keep};
 
 use crate::world::{State, World};
 
@@ -106,6 +106,36 @@ fn damage_to_both_payloads_is_an_error_and_no_default() {
         .unwrap_err();
     assert!(matches!(&error, DurableError::AllSlotsDamaged { rejected } if rejected.len() == 2), "{error}");
     assert_eq!(error.recovery(), Recovery::RestoreElsewhere);
+}
+
+#[test]
+fn a_value_that_did_not_come_from_the_volume_spares_the_newest_checkpoint_that_verifies() {
+    // The newest header is good, but its payload is not; what verifies is the older slot.
+    let damaged = || {
+        let world = world(5000);
+        let mut image = world.image();
+        let at = payload(&image, newest(&image));
+        image[at + 100] ^= 1;
+        world.set_image(image);
+        world
+    };
+    let run = |plan: FaultPlan| {
+        let world = damaged();
+        world.disk.set_plan(plan);
+        let acknowledged = Durable::new(State::at(9, 5000), world.lease()).checkpoint().is_ok();
+        (world, acknowledged)
+    };
+    let (world, acknowledged) = run(FaultPlan::none());
+    assert!(acknowledged);
+    for point in CrashPoint::all(&world.disk.ops()) {
+        for keep in [Keep::None, Keep::All].into_iter().chain((0..20).map(Keep::Seeded)) {
+            let (world, acknowledged) = run(point.plan(keep));
+            assert!(!acknowledged);
+            world.disk.power_on().unwrap();
+            let step = world.restore().unwrap().step;
+            assert!(step == 1 || step == 9, "{step}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Only what differs from what lies in the slot already is written.
 
-use grafos_collections::durable::{Bulk, Durable};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use grafos_collections::durable::{Bulk, Durable, DurableError};
 use grafos_std::host::testing::{FaultPlan, Keep};
+use serde::{Serialize, Serializer};
 
 use crate::world::World;
 
@@ -91,14 +94,52 @@ fn a_slot_that_a_power_cut_tore_is_written_anew() {
 }
 
 #[test]
-fn a_failed_checkpoint_forgets_what_it_overwrote() {
+fn a_value_that_does_not_fit_touches_nothing() {
     let world = World::new(blocks());
     let mut durable = Durable::new(array(3), world.lease());
     durable.checkpoint().unwrap();
     let before = durable.0.clone();
-    // A value that is too large is refused before anything is touched, so the slot is still known.
     durable.0 = vec![0; 2 * CHUNKS * 8192];
     assert!(durable.checkpoint().is_err());
     durable.0 = before;
-    assert_eq!(chunks_written(durable.checkpoint().unwrap().written_bytes), 0);
+    assert_eq!(chunks_written(durable.checkpoint().unwrap().written_bytes), 0, "the slot is still known");
+}
+
+/// Bytes that are encoded wrongly, and to another length each time, while they are sick.
+struct Patient {
+    bytes: Vec<u8>,
+    sick: AtomicBool,
+    encodings: AtomicUsize,
+}
+
+impl Serialize for Patient {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.sick.load(Ordering::SeqCst) {
+            return serializer.serialize_bytes(&self.bytes);
+        }
+        let mut wrong: Vec<u8> = self.bytes.iter().map(|byte| !byte).collect();
+        wrong.truncate(wrong.len() - self.encodings.fetch_add(1, Ordering::SeqCst));
+        serializer.serialize_bytes(&wrong)
+    }
+}
+
+#[test]
+fn a_failed_checkpoint_forgets_what_it_overwrote() {
+    let world = World::new(blocks());
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|i| (i / 7) as u8).collect();
+    let (sick, encodings) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let patient = Durable::new(Patient { bytes: bytes.clone(), sick, encodings }, world.lease());
+    patient.checkpoint().unwrap();
+    patient.sick.store(true, Ordering::SeqCst);
+    let error = patient.checkpoint().unwrap_err();
+    assert!(matches!(error, DurableError::UnstableEncoding { .. }), "{error}");
+    patient.sick.store(false, Ordering::SeqCst);
+    let committed = patient.checkpoint().unwrap();
+    assert!(
+        committed.written_bytes >= committed.payload_bytes,
+        "the slot was overwritten with something else"
+    );
+    drop(patient);
+    let restored: Durable<Vec<u8>> = Durable::restore(world.lease()).unwrap();
+    assert_eq!((restored.inner(), restored.rejected()), (&bytes, [].as_slice()));
 }

@@ -94,6 +94,23 @@ fn a_flipped_bit_in_a_payload_or_its_chunk_table_yields_the_one_before() {
 }
 
 #[test]
+fn padding_is_zeros_and_nothing_of_an_older_value() {
+    let world = World::new(64);
+    let mut durable = Durable::new(State::at(1, 8000), world.lease());
+    durable.checkpoint().unwrap();
+    for step in [2, 3] {
+        *durable = State::at(step, 5000);
+        durable.checkpoint().unwrap();
+    }
+    drop(durable);
+    let image = world.image();
+    for header in [0, HEADER_BYTES] {
+        let padding = payload(&image, header) + 1 + 2 + 5000..payload(&image, header) + 8192;
+        assert!(image[padding].iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
 fn damage_to_both_payloads_is_an_error_and_no_default() {
     let world = world(5000);
     let error = world

@@ -77,8 +77,9 @@ impl Host {
     /// Those of the backends; it is unknown then whether the lease was taken.
     pub fn revoke(&self, lease_id: impl Into<LeaseId>) -> Result<RevokeOutcome> {
         let lease_id = lease_id.into();
-        match self.block.revoke(lease_id)? {
-            RevokeOutcome::NotFound => self.mem.revoke(lease_id),
+        // Memory first: it always knows its leases, while a damaged volume hides which lease it had.
+        match self.mem.revoke(lease_id)? {
+            RevokeOutcome::NotFound => self.block.revoke(lease_id),
             outcome => Ok(outcome),
         }
     }

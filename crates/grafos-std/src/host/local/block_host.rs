@@ -215,7 +215,7 @@ impl LocalBlockHost {
             return Ok(RevokeOutcome::NotFound);
         };
         // One revoker at a time looks and writes: a slow one must not write over the word of the next lease.
-        dir.lock()?;
+        let _alone = dir.lock()?;
         let Records::Newest { record, .. } = lease.read_records()? else {
             return Ok(RevokeOutcome::NotFound);
         };

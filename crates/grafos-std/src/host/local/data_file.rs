@@ -7,7 +7,7 @@
 //! blocks that a volume grows by read as zeros, whatever an earlier growth that was cut off has left there.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -242,8 +242,11 @@ fn free_bytes(file: &File, path: &Path) -> Result<u64> {
     Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
-fn file_size(file: &File, path: &Path) -> Result<u64> {
-    Ok(file.metadata().map_err(|error| FabricError::io("stat", path, error))?.len())
+/// The length, asked by seeking to the end: `fstat` also asks for the times, and a Linux that was asked for them
+/// stamps the inode anew at the next write, which makes the flush after it write the inode too and take twice as
+/// long. All reads and writes name their offset, so that of the file is free to move.
+fn file_size(mut file: &File, path: &Path) -> Result<u64> {
+    file.seek(SeekFrom::End(0)).map_err(|error| FabricError::io("seek", path, error))
 }
 
 fn set_len(file: &File, path: &Path, len: u64) -> Result<()> {

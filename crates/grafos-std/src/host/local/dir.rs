@@ -195,12 +195,13 @@ impl SecureDir {
         self.file.sync_all().map_err(|error| FabricError::io("sync directory", &self.path, error))
     }
 
-    /// Waits until no other process or handle has this directory locked, and locks it. Closing it unlocks.
-    pub(super) fn lock(&self) -> Result<()> {
+    /// Waits until no other process or handle has this directory locked, and locks it.
+    pub(super) fn lock(&self) -> Result<DirLock<'_>> {
         loop {
             match self.file.lock() {
+                Ok(()) => return Ok(DirLock(self)),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => return result.map_err(|error| FabricError::io("lock", &self.path, error)),
+                Err(error) => return Err(FabricError::io("lock", &self.path, error)),
             }
         }
     }
@@ -234,6 +235,18 @@ impl SecureDir {
 
     fn stat(&self) -> Result<Stat> {
         rustix::fs::fstat(&self.file).map_err(|errno| self.error("stat", errno))
+    }
+}
+
+/// A locked directory.
+#[derive(Debug)]
+#[must_use = "the lock ends when this is dropped"]
+pub(super) struct DirLock<'a>(&'a SecureDir);
+
+impl Drop for DirLock<'_> {
+    fn drop(&mut self) {
+        // If this fails, closing the directory unlocks it.
+        let _ = self.0.file.unlock();
     }
 }
 

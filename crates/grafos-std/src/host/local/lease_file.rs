@@ -15,7 +15,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use fabricbios_core::lease::LeaseId;
@@ -35,8 +35,9 @@ const HOLDER_MAGIC: [u8; 8] = *b"GRFHOLDR";
 
 /// How often to look again when bytes do not verify that somebody may be writing just now.
 const LOOKS: u32 = 16;
-/// How often to try a lock that only lookers seem to hold.
-const TRIES: u32 = 1000;
+/// How often to try a lock that only lookers seem to hold: for some tenths of a second, since a looker may have lost
+/// its processor at the wrong moment.
+const TRIES: u32 = 50_000;
 
 /// An open lease file, locked or not.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl LeaseFile {
         &self.file
     }
 
-    /// Locks the file until it is closed, unless somebody holds the lock; `false` then.
+    /// Locks the file until it is dropped, unless somebody holds the lock; `false` then.
     pub(super) fn try_lock(&self) -> Result<bool> {
         for _ in 0..TRIES {
             match self.file.try_lock() {
@@ -109,7 +110,8 @@ impl LeaseFile {
 
     /// Whether the file has been removed while it was open.
     pub(super) fn is_removed(&self) -> Result<bool> {
-        Ok(self.file.metadata().map_err(|error| self.error("stat", error))?.nlink() == 0)
+        let stat = rustix::fs::fstat(&self.file).map_err(|errno| self.error("stat", errno.into()))?;
+        Ok(stat.st_nlink == 0)
     }
 
     /// Reads both slots.
@@ -140,12 +142,12 @@ impl LeaseFile {
         self.sync()
     }
 
-    /// Writes the record of a volume that is being made, in a file of full size, and makes both durable.
+    /// Writes the record of a volume that is being made, in a file of full size. [`sync_all`](Self::sync_all) makes
+    /// both durable.
     pub(super) fn write_first(&self, volume: &VolumeName) -> Result<()> {
         let len = (PAGES * PAGE_BYTES) as u64;
         self.file.set_len(len).map_err(|error| self.error("set length", error))?;
-        self.write_page(0, &LeaseRecord::first(volume.clone()).to_sector())?;
-        self.sync_all()
+        self.write_page(0, &LeaseRecord::first(volume.clone()).to_sector())
     }
 
     /// Makes file and size durable, whoever wrote them.
@@ -238,6 +240,16 @@ impl LeaseFile {
 
     fn error(&self, operation: &'static str, error: io::Error) -> FabricError {
         FabricError::io(operation, &self.path, error)
+    }
+}
+
+impl Drop for LeaseFile {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has inherited the open file, and
+        // keeps the lock from when it is forked until it runs its own program.
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(path = %self.path.display(), %error, "unlocked by closing only");
+        }
     }
 }
 

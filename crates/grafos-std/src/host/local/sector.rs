@@ -30,7 +30,7 @@ impl Sector {
 
     /// Whether nothing was ever written here.
     pub(super) fn is_zero(&self) -> bool {
-        self.0.iter().all(|byte| *byte == 0)
+        self.0 == [0; SECTOR_BYTES]
     }
 
     pub(super) fn seal(mut self) -> Self {

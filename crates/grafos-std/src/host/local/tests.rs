@@ -1,6 +1,7 @@
 //! The local host as a whole, on real files.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,12 @@ mod processes;
 mod strangers;
 
 const HOUR_SECS: u64 = 3600;
+
+/// Says that a test is not run, where the test runner does not swallow it; or fails, if `required` is set.
+pub(super) fn skip_aloud(what: &str, required: &str) {
+    assert!(std::env::var_os(required).is_none(), "{required} is set, and {what}");
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
 
 /// A home of its own, and a clock to turn.
 struct Fixture {

@@ -87,8 +87,9 @@ impl LockedVolume {
         if !home.volumes().leads_to(name.as_str(), &dir)? || !dir.leads_to(LEASE, lease.file())? {
             return Ok(None);
         }
+        // Before anything is written: the file may be of a newer format.
+        let (record, other_is_damaged) = load(name, &dir, &lease)?;
         lease.write_holder(Some(std::process::id()))?;
-        let (record, other_is_damaged) = load(home, name, &dir, &lease)?;
         Ok(Some(Self { dir, lease: Arc::new(lease), name: name.clone(), record, other_is_damaged }))
     }
 
@@ -113,7 +114,7 @@ impl LockedVolume {
         if self.record.blocks > 0 {
             return data_file::grow(&self.dir, self.record.blocks, min_blocks.max(self.record.blocks));
         }
-        // Whoever began to make this volume may have died before any of this was durable.
+        // What we have just written, or what somebody wrote who died before it was durable.
         self.lease.sync_all()?;
         self.dir.sync()?;
         home.sync()?;
@@ -134,8 +135,11 @@ impl LockedVolume {
                 tracing::warn!(volume = %self.name, "half of the lease record was lost; an epoch is skipped");
                 settled.epoch = self.next_epoch()?;
             }
+            if settled.volume != self.name {
+                settled.volume = self.name.clone();
+                settled.status = LeaseStatus::Released;
+            }
             settled.blocks = blocks;
-            settled.volume = self.name.clone();
             self.write(settled)?;
             self.other_is_damaged = false;
         }
@@ -192,7 +196,15 @@ impl Drop for LockedVolume {
 
 /// Opens the lease file to look at it without its lock; `None` if there is no volume.
 pub(super) fn look(home: &Home, name: &VolumeName, access: Access) -> Result<Option<(SecureDir, LeaseFile)>> {
-    let Some(dir) = home.volumes().open_dir(name.as_str())? else { return Ok(None) };
+    let dir = match home.volumes().open_dir(name.as_str()) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => return Ok(None),
+        // A file that somebody has put beside the volumes.
+        Err(FabricError::IoError { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     Ok(open_lease(&dir, access)?.map(|lease| (dir, lease)))
 }
 
@@ -239,14 +251,12 @@ fn open_or_create_lease(dir: &SecureDir) -> Result<Option<LeaseFile>> {
     open_lease(dir, Access::Create)
 }
 
-/// The newest record; the first one if the volume is only being made.
-fn load(home: &Home, name: &VolumeName, dir: &SecureDir, lease: &LeaseFile) -> Result<(LeaseRecord, bool)> {
+/// The newest record; the first one, not durable yet, if the volume is only being made.
+fn load(name: &VolumeName, dir: &SecureDir, lease: &LeaseFile) -> Result<(LeaseRecord, bool)> {
     if let Records::Newest { record, other_is_damaged } = read_newest(name, dir, lease)? {
         return Ok((record, other_is_damaged));
     }
     lease.write_first(name)?;
-    dir.sync()?;
-    home.sync()?;
     Ok((LeaseRecord::first(name.clone()), false))
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::host::local::tests::skip_aloud;
 
 fn located(variables: &[(&str, &str)], user_home: Option<&str>) -> Result<PathBuf> {
     let variable =
@@ -103,7 +104,7 @@ fn the_home_may_be_reached_through_a_link_and_its_insides_may_not() {
 #[test]
 fn a_home_that_belongs_to_somebody_else_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can give a directory away");
+        skip_aloud("only root can give a directory away", "GRAFOS_REQUIRE_ROOT");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -181,6 +181,19 @@ fn one_handle_holds_the_lock_until_it_is_closed() {
 }
 
 #[test]
+fn a_lock_ends_with_its_handle_even_if_a_child_has_the_file_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (open(&dir), open(&dir));
+    assert!(first.try_lock().unwrap());
+    // What a child process has between its start and its own program.
+    let inherited = first.file().try_clone().unwrap();
+    drop(first);
+    assert!(second.try_lock().unwrap());
+    drop(inherited);
+    assert!(open(&dir).is_held().unwrap(), "and the child's end unlocks nobody else");
+}
+
+#[test]
 fn looking_at_a_lock_keeps_nobody_from_taking_it() {
     let dir = tempfile::tempdir().unwrap();
     let done = AtomicBool::new(false);

@@ -1,5 +1,6 @@
 //! Which volumes there are, and how they go.
 
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fabricbios_core::lease::FenceEpoch;
@@ -7,6 +8,7 @@ use fabricbios_core::state::LeaseStatus;
 
 use super::*;
 use crate::host::local::VolumeState;
+use crate::host::local::lease_file::Records;
 
 fn states(home: &Fixture) -> Vec<(String, VolumeState)> {
     let volumes = home.host().volumes().unwrap();
@@ -122,6 +124,13 @@ fn remains_of_a_removal_that_was_cut_off_are_swept_up() {
     }
 }
 
+fn grant_is_in_slot_0(home: &Fixture) -> bool {
+    match home.lease_file("new").read_records().unwrap() {
+        Records::Newest { record, .. } => record.counter % 2 == 0,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_renamed_volume_keeps_contents_and_epoch_and_loses_its_lease() {
     let home = Fixture::new();
@@ -132,8 +141,17 @@ fn a_renamed_volume_keeps_contents_and_epoch_and_loses_its_lease() {
     fs::rename(home.volume_path("old"), home.volume_path("new")).unwrap();
     assert_eq!(status_of(&home, "new"), LeaseStatus::Released);
     assert!(matches!(home.host().attach(lease_id), Err(FabricError::LeaseNotFound { .. })));
-    let moved = home.acquire("new", 1).unwrap();
-    assert_eq!((fills(&moved), moved.lease.epoch), (vec![4, 0], epoch.next().unwrap()));
+    assert!(home.acquire("new", 1 << 50).is_err(), "a request that fails brings the lease back for nobody");
+    assert!(matches!(home.host().attach(lease_id), Err(FabricError::LeaseNotFound { .. })));
+    let moved = home.acquire("new", 3).unwrap();
+    assert_eq!((fills(&moved), moved.lease.epoch), (vec![4, 0, 0], epoch.next().unwrap()));
+    // The record before the grant, which a crash between the two would have left.
+    let mut before = [0; 512];
+    home.lease_file("new")
+        .file()
+        .read_exact_at(&mut before, 4096 * u64::from(grant_is_in_slot_0(&home)))
+        .unwrap();
+    assert_eq!(before[12], LeaseStatus::Released.code());
     let lease_id = moved.lease.lease_id;
     drop(moved);
     home.host().attach(lease_id).unwrap();

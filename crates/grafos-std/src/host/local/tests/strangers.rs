@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use fabricbios_core::lease::LeaseId;
+
 use super::*;
+use crate::host::RevokeOutcome;
 
 fn refused(result: Result<BlockGrant>) -> String {
     match result.unwrap_err() {
@@ -73,7 +76,7 @@ fn a_pipe_or_a_directory_in_place_of_a_file_is_refused_without_waiting() {
 #[test]
 fn a_file_of_somebody_else_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can give a file away");
+        skip_aloud("only root can give a file away", "GRAFOS_REQUIRE_ROOT");
         return;
     }
     for file in ["lease", "data"] {
@@ -86,9 +89,15 @@ fn a_file_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_file_in_place_of_a_volume_is_an_error() {
+fn a_file_in_place_of_a_volume_is_an_error_for_those_who_want_it_and_nothing_to_others() {
     let home = Fixture::new();
-    home.host();
+    let host = home.host();
     fs::write(home.volume_path("v"), "a file").unwrap();
     assert!(matches!(home.acquire("v", 1), Err(FabricError::IoError { .. })));
+    assert!(host.volumes().unwrap().is_empty());
+    let unknown = LeaseId(7);
+    assert!(
+        matches!(host.attach(unknown), Err(FabricError::LeaseNotFound { lease_id }) if lease_id == unknown)
+    );
+    assert_eq!(host.revoke(unknown).unwrap(), RevokeOutcome::NotFound);
 }

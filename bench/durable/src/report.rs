@@ -1,0 +1,44 @@
+//! [`Report`]: the tables, the document around them, and the plot.
+
+mod axis;
+mod document;
+mod judged;
+mod plot;
+#[cfg(test)]
+mod sample;
+mod table;
+
+use std::fs;
+use std::path::Path;
+
+use crate::Result;
+use crate::machine::Machine;
+use crate::measure::Results;
+
+pub(crate) struct Report {
+    /// What was asked for, on a command line.
+    pub(crate) command: String,
+    pub(crate) machine: Machine,
+    pub(crate) rounds: u32,
+    pub(crate) results: Results,
+}
+
+impl Report {
+    /// All tables, as Markdown.
+    pub(crate) fn tables(&self) -> String {
+        format!("{}\n\n{}", self.machine, table::all(&self.results))
+    }
+
+    /// Writes `durable.md` and `durable.svg`.
+    pub(crate) fn write_to(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir)?;
+        fs::write(dir.join("durable.svg"), plot::svg(&self.results.commits)?)?;
+        fs::write(dir.join("durable.md"), document::markdown(self))?;
+        Ok(())
+    }
+
+    /// How many targets were missed.
+    pub(crate) fn missed(&self) -> usize {
+        judged::missed(&self.results)
+    }
+}

@@ -1,0 +1,142 @@
+//! Bytes, seconds and rates as people read them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A number of bytes: at least one, at most [`MAX`](ByteSize::MAX).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ByteSize(usize);
+
+impl ByteSize {
+    /// SQLite takes no blob of more than 10⁹ bytes, and every contender must do every size.
+    pub(crate) const MAX: usize = 512 << 20;
+
+    const UNITS: [(&'static str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+    pub(crate) const fn of(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(self) -> usize {
+        self.0
+    }
+
+    /// Without the space, as the command line takes it.
+    pub(crate) fn compact(&self) -> String {
+        self.to_string().replace(' ', "")
+    }
+}
+
+/// Not a size.
+#[derive(Debug)]
+pub(crate) struct BadSize;
+
+impl fmt::Display for BadSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected a size such as 512, 4KiB or 64MiB, at most {}", ByteSize(ByteSize::MAX).compact())
+    }
+}
+
+impl std::error::Error for BadSize {}
+
+impl FromStr for ByteSize {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        let with_unit =
+            Self::UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
+        let (digits, factor) = with_unit.unwrap_or((text, 1));
+        let count: usize = digits.trim_end().parse().map_err(|_| BadSize)?;
+        match count.checked_mul(factor) {
+            Some(bytes @ 1..=Self::MAX) => Ok(Self(bytes)),
+            _ => Err(BadSize),
+        }
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = Self::UNITS.iter().find(|(_, factor)| self.0.is_multiple_of(*factor));
+        let (unit, factor) = whole.unwrap_or(&Self::UNITS[2]);
+        write!(f, "{} {unit}", self.0 / factor)
+    }
+}
+
+/// Three digits and a unit: `57.1 µs`, `152 ms`.
+pub(crate) fn seconds(secs: f64) -> String {
+    match secs {
+        _ if secs < 1e-3 => format!("{} µs", three_digits(secs * 1e6)),
+        _ if secs < 1.0 => format!("{} ms", three_digits(secs * 1e3)),
+        _ => format!("{} s", three_digits(secs)),
+    }
+}
+
+/// Three digits and a unit: `1.76 GB/s`, `7.43 MB/s`.
+pub(crate) fn rate(bytes: usize, secs: f64) -> String {
+    let per_sec = per_sec(bytes, secs);
+    match per_sec {
+        _ if per_sec < 1e9 => format!("{} MB/s", three_digits(per_sec / 1e6)),
+        _ => format!("{} GB/s", three_digits(per_sec / 1e9)),
+    }
+}
+
+/// Bytes per second.
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
+pub(crate) fn per_sec(bytes: usize, secs: f64) -> f64 {
+    bytes as f64 / secs
+}
+
+/// A count of bytes in MiB, or in KiB where that says more.
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
+pub(crate) fn mebibytes(bytes: usize) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1.0 {
+        format!("{} KiB", three_digits(mib * 1024.0))
+    } else {
+        format!("{} MiB", three_digits(mib))
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        _ if value < 10.0 => format!("{value:.2}"),
+        _ if value < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (text, bytes) in [("512", 512), ("512 B", 512), ("4KiB", 4096), ("64 MiB", 64 << 20)] {
+            let size: ByteSize = text.parse().unwrap();
+            assert_eq!(size.bytes(), bytes, "{text}");
+            assert_eq!(size.to_string().parse::<ByteSize>().unwrap(), size);
+        }
+        assert_eq!(ByteSize::of(1 << 20).to_string(), "1 MiB");
+        assert_eq!(ByteSize::of(1025).to_string(), "1025 B");
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in
+            ["", "0", "x", "-1", "1.5MiB", "513MiB", "99999999999999999999", "18446744073709551615MiB"]
+        {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn figures_keep_three_digits() {
+        assert_eq!(seconds(57.1234e-6), "57.1 µs");
+        assert_eq!(seconds(0.1523), "152 ms");
+        assert_eq!(seconds(1.0), "1.00 s");
+        assert_eq!(rate(1_760_000_000, 1.0), "1.76 GB/s");
+        assert_eq!(rate(512, 70e-6), "7.31 MB/s");
+        assert_eq!(mebibytes(3 << 19), "1.50 MiB");
+        assert_eq!(mebibytes(4096), "4.00 KiB");
+    }
+}

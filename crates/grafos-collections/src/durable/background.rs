@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{Builder, JoinHandle};
 
-use grafos_std::block::AlignedBuf;
+use grafos_std::block::{AlignedBuf, BlockHandle};
 use serde::Serialize;
 
 use super::encode::{BUFFER_BYTES, BufferExchange, Filled, count, encode};
@@ -24,6 +24,8 @@ pub(super) struct Checkpointer {
 
 #[derive(Debug)]
 struct Shared {
+    /// The volume, for those who can't wait for the store.
+    block: BlockHandle,
     store: Mutex<Store>,
     sequence: AtomicU64,
 }
@@ -37,7 +39,8 @@ struct Turn {
 
 impl Checkpointer {
     pub(super) fn new(store: Store) -> Self {
-        let shared = Shared { store: Mutex::new(store), sequence: AtomicU64::new(0) };
+        let block = store.block().clone();
+        let shared = Shared { block, store: Mutex::new(store), sequence: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), turn: Mutex::new(Turn::default()) }
     }
 
@@ -127,7 +130,7 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Store) -> Result<Committed, DurableError>,
     ) -> Result<Committed, DurableError> {
-        let committed = observe::commit(|| work(&mut self.store()))?;
+        let committed = observe::commit(&self.block, || work(&mut self.store()))?;
         self.sequence.store(committed.sequence, Ordering::SeqCst);
         Ok(committed)
     }

@@ -1,6 +1,6 @@
 //! Metrics and spans. The names of the metrics are public: they are listed in `docs/metrics.md`.
 
-use grafos_std::block::BlockLease;
+use grafos_std::block::BlockHandle;
 use metrics::{counter, histogram};
 
 use fabricbios_core::clock::{BootTime, Clock, SystemClock};
@@ -8,10 +8,13 @@ use fabricbios_core::clock::{BootTime, Clock, SystemClock};
 use super::store::Loaded;
 use super::{Committed, DurableError};
 
-/// Runs one commit, and counts how it went.
+/// Runs one commit in a span that names the lease, and counts how it went.
 pub(super) fn commit(
+    block: &BlockHandle,
     work: impl FnOnce() -> Result<Committed, DurableError>,
 ) -> Result<Committed, DurableError> {
+    let _span =
+        tracing::info_span!("checkpoint", lease_id = %block.lease_id(), epoch = %block.epoch()).entered();
     let begin = SystemClock.now();
     let outcome = work();
     match &outcome {
@@ -36,14 +39,15 @@ pub(super) fn commit(
 
 /// Runs one restore in a span that names the lease, and counts it if there was something to restore.
 pub(super) fn restore<T>(
-    lease: &BlockLease,
+    block: &BlockHandle,
     work: impl FnOnce() -> Result<Loaded<T>, DurableError>,
 ) -> Result<Loaded<T>, DurableError> {
-    let span = tracing::info_span!("restore", lease_id = %lease.lease_id(), epoch = %lease.epoch());
-    let outcome = span.in_scope(work);
+    let _span =
+        tracing::info_span!("restore", lease_id = %block.lease_id(), epoch = %block.epoch()).entered();
+    let outcome = work();
     if let Ok(loaded) = &outcome {
         counter!("resume_count_total").increment(1);
-        tracing::debug!(parent: &span, sequence = loaded.header.sequence, "checkpoint restored");
+        tracing::debug!(sequence = loaded.header.sequence, "checkpoint restored");
     }
     outcome
 }

@@ -70,7 +70,7 @@ impl<T: DeserializeOwned> DurableOptions<T> {
     /// Those of [`Durable::restore`].
     pub fn restore(self, lease: BlockLease) -> Result<Durable<T>, DurableError> {
         let mut store = Store::new(lease.block(), self.store);
-        let loaded = observe::restore(&lease, || store.load_newest())?;
+        let loaded = observe::restore(&lease.block(), || store.load_newest())?;
         Ok(Durable::from_loaded(loaded, lease, store))
     }
 
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned> DurableOptions<T> {
         init: impl FnOnce() -> T,
     ) -> Result<Durable<T>, DurableError> {
         let mut store = Store::new(lease.block(), self.store);
-        match observe::restore(&lease, || store.load_newest()) {
+        match observe::restore(&lease.block(), || store.load_newest()) {
             Ok(loaded) => Ok(Durable::from_loaded(loaded, lease, store)),
             Err(DurableError::NoCheckpoint) => Ok(Durable::assemble(init(), lease, store)),
             Err(error) => Err(error),

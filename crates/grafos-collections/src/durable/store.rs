@@ -113,6 +113,10 @@ impl Store {
         Self { block, options, table: None, known: Known::default(), buffers: Vec::new(), header }
     }
 
+    pub(super) fn block(&self) -> &BlockHandle {
+        &self.block
+    }
+
     /// The headers, newest checkpoint first.
     pub(super) fn history(&mut self) -> Result<Vec<Header>, DurableError> {
         Ok(self.table()?.newest_first())

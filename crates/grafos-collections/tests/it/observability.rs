@@ -1,10 +1,14 @@
 //! The metrics that `docs/metrics.md` names, and no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use grafos_collections::durable::Durable;
 use grafos_std::host::testing::{Fault, FaultPlan};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry;
 
 use crate::world::{State, World};
 
@@ -50,4 +54,24 @@ fn checkpoints_and_resumes_are_counted_under_the_published_names() {
     for (name, _) in expected {
         assert!(docs.contains(&format!("`{name}`")), "{name} is not documented");
     }
+}
+
+/// Collects the spans with the names of their fields.
+struct Spans(Arc<Mutex<BTreeSet<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let fields: Vec<&str> = attributes.fields().iter().map(|field| field.name()).collect();
+        let span = format!("{}({})", attributes.metadata().name(), fields.join(", "));
+        self.0.lock().unwrap().insert(span);
+    }
+}
+
+#[test]
+fn spans_name_the_lease_and_its_epoch() {
+    let spans = Arc::new(Mutex::new(BTreeSet::new()));
+    let subscriber = registry().with(Spans(Arc::clone(&spans)));
+    tracing::subscriber::with_default(subscriber, workload);
+    let expected = ["checkpoint(lease_id, epoch)", "restore(lease_id, epoch)"];
+    assert_eq!(*spans.lock().unwrap(), expected.map(str::to_owned).into());
 }

@@ -1,0 +1,6 @@
+//! The verbs that only call other programs: one file each.
+
+pub(crate) mod bench;
+pub(crate) mod fix;
+pub(crate) mod torture;
+pub(crate) mod verify;

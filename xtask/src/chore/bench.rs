@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: runs the measurements, which live in packages of their own because they compile the peers
+//! that we compare with.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+
+use crate::error::XtaskError;
+use crate::{repo, step};
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// `Durable<T>`: checkpoint, background stall, restore and small changes, beside raw I/O and its peers.
+    #[command(disable_help_flag = true)]
+    Durable {
+        /// Passed on to the benchmark; `--quick` for a short look, `--help` for all of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// Builds with optimization and runs, in the root of the repository.
+pub(crate) fn bench(args: &BenchArgs) -> Result<(), XtaskError> {
+    let Bench::Durable { args } = &args.what;
+    let mut command = repo::cargo();
+    command.args(["run", "--release", "--quiet", "--package", "grafos-bench-durable", "--"]).args(args);
+    step::run("benchmark of Durable<T>", &mut command)
+}

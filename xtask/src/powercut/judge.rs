@@ -96,7 +96,8 @@ pub(crate) fn judge(history: &History, said: &[Heard], found: &[Found], is_lock_
         let known = |sequence: u64| values.get(&(volume.as_str(), sequence));
         let is_written = |sequence: u64| sequence == 0 || known(sequence).is_some();
         let next = promise.sequence.saturating_add(1);
-        let last = if was_found_unacknowledged(history, volume, next) { next.saturating_add(1) } else { next };
+        let last =
+            if was_found_unacknowledged(history, volume, next) { next.saturating_add(1) } else { next };
         let is_too_far = is_lock_step && *sequence > last;
         if is_too_far || (!is_written(*sequence) && !is_written(sequence - 1)) {
             faults.push(Fault::Invented {

@@ -122,10 +122,11 @@ impl Store {
         Ok(self.table()?.newest_first())
     }
 
-    /// A buffer of at least `len` bytes: one that was used before, if it is large enough.
+    /// A buffer of at least `len` bytes, or of [`BUFFER_BYTES`]: one that was used before, if it is large enough.
     pub(super) fn take_buffer(&mut self, len: usize) -> AlignedBuf {
+        let len = len.next_multiple_of(HEADER_BYTES).min(BUFFER_BYTES);
         let reused = self.buffers.pop().filter(|buffer| buffer.len() >= len);
-        reused.unwrap_or_else(|| AlignedBuf::zeroed(len.next_multiple_of(HEADER_BYTES).min(BUFFER_BYTES)))
+        reused.unwrap_or_else(|| AlignedBuf::zeroed(len))
     }
 
     /// Reads the headers unless that was done.

@@ -31,6 +31,8 @@ pub(super) struct Written {
     pub(super) chunks: Vec<Digest>,
     /// Bytes that went to the volume, padding included.
     pub(super) bytes: u64,
+    /// Whether the chunk table was among them.
+    pub(super) has_table: bool,
 }
 
 impl AreaWriter<'_> {
@@ -83,17 +85,35 @@ impl AreaWriter<'_> {
         }
     }
 
-    /// Hashes one buffer and writes those of its chunks that do not lie there already. Bytes behind the end, up to
-    /// the padding, are zeroed.
-    pub(super) fn write_buffer(&self, filled: &mut Filled) -> Result<Written, FabricError> {
+    /// Hashes one buffer and writes those of its chunks that do not lie there already.
+    fn write_buffer(&self, filled: &mut Filled) -> Result<Written, FabricError> {
+        let chunks = filled.hash();
+        self.write_differing(filled, chunks)
+    }
+
+    /// Writes the only buffer of a payload: with the chunk table in the same write, if the buffer has room for it
+    /// and nothing of the payload lies there already.
+    pub(super) fn write_only_buffer(&self, filled: &mut Filled) -> Result<Written, FabricError> {
+        let chunks = filled.hash();
+        let table = chunks.as_flattened();
+        let padded = filled.len.next_multiple_of(HEADER_BYTES);
+        let whole = padded + table.len().next_multiple_of(HEADER_BYTES);
+        let some_is_there = chunks.iter().zip(self.known).any(|(chunk, known)| chunk == known);
+        if some_is_there || whole > filled.buffer.len() {
+            return self.write_differing(filled, chunks);
+        }
+        filled.buffer[filled.len..whole].fill(0);
+        filled.buffer[padded..padded + table.len()].copy_from_slice(table);
+        self.block.write_blocks(self.first_block, &filled.buffer[..whole])?;
+        Ok(Written { chunks, bytes: whole as u64, has_table: true })
+    }
+
+    /// Writes the chunks that do not lie there already, in runs. Bytes behind the end, up to the padding, are zeroed.
+    fn write_differing(&self, filled: &mut Filled, chunks: Vec<Digest>) -> Result<Written, FabricError> {
         let padded = filled.len.next_multiple_of(HEADER_BYTES);
         filled.buffer[filled.len..padded].fill(0);
         let offset = filled.index * BUFFER_BYTES as u64;
         let first_chunk = usize_of(offset / CHUNK_BYTES as u64);
-        let chunks: Vec<Digest> = filled.buffer[..filled.len]
-            .chunks(CHUNK_BYTES)
-            .map(|chunk| *blake3::hash(chunk).as_bytes())
-            .collect();
         let mut bytes = 0;
         let mut begin = 0;
         while begin < chunks.len() {
@@ -107,7 +127,14 @@ impl AreaWriter<'_> {
             }
             begin = end + 1;
         }
-        Ok(Written { chunks, bytes })
+        Ok(Written { chunks, bytes, has_table: false })
+    }
+}
+
+impl Filled {
+    /// The digests of its chunks.
+    fn hash(&self) -> Vec<Digest> {
+        self.buffer[..self.len].chunks(CHUNK_BYTES).map(|chunk| *blake3::hash(chunk).as_bytes()).collect()
     }
 }
 
@@ -137,7 +164,7 @@ impl Done {
     fn into_written(mut self) -> Written {
         self.buffers.sort_unstable_by_key(|(index, _)| *index);
         let chunks = self.buffers.into_iter().flat_map(|(_, chunks)| chunks).collect();
-        Written { chunks, bytes: self.bytes }
+        Written { chunks, bytes: self.bytes, has_table: false }
     }
 }
 

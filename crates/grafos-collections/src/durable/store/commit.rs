@@ -63,7 +63,10 @@ impl Store {
             schema: self.options.schema.clone(),
             payload_root: payload_root(&written.chunks),
         };
-        written_bytes += written.bytes + self.write_table(&header, &written.chunks)?;
+        written_bytes += written.bytes;
+        if !written.has_table {
+            written_bytes += self.write_table(&header, &written.chunks)?;
+        }
         written_bytes += self.write_header(&header)?;
         self.believe(header.clone(), written.chunks)?;
         if self.table()?.valid_count() == 1 {
@@ -118,7 +121,8 @@ impl Store {
                 self.buffers.extend(filled.into_iter().map(|filled| filled.buffer));
             }
         }
-        Ok(Written { chunks: inline_chunks(&self.header[INLINE_AT..INLINE_AT + len]), bytes: 0 })
+        let chunks = inline_chunks(&self.header[INLINE_AT..INLINE_AT + len]);
+        Ok(Written { chunks, ..Written::default() })
     }
 
     /// A payload of one buffer is not worth a thread.
@@ -130,7 +134,8 @@ impl Store {
     ) -> Result<Written, DurableError> {
         let mut filled = match payload {
             Payload::Value(value) => {
-                let mut buffer = self.take_buffer(len);
+                // With room for the chunk table, so that one write does.
+                let mut buffer = self.take_buffer(len + HEADER_BYTES);
                 same_length(len as u64, encode_into(value, &mut buffer[..len])?)?;
                 Filled { index: 0, buffer, len }
             }
@@ -140,7 +145,7 @@ impl Store {
         };
         let known = self.known.take(first_block, len as u64);
         let area = AreaWriter { block: &self.block, first_block, known: &known };
-        let written = area.write_buffer(&mut filled)?;
+        let written = area.write_only_buffer(&mut filled)?;
         self.buffers.push(filled.buffer);
         Ok(written)
     }

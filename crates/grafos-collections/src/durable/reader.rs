@@ -16,7 +16,7 @@ use super::format::{
 };
 
 /// How many buffers are read ahead.
-const READ_AHEAD: usize = 8;
+const READ_AHEAD: u64 = 8;
 /// How many threads read and check. The disk is kept busy while one of them hashes.
 const READERS: usize = 2;
 
@@ -57,7 +57,7 @@ impl<'a> PayloadReader<'a> {
         thread::scope(|scope| {
             let (empty, empties) = channel();
             let (read, reads) = channel();
-            for _ in 0..READ_AHEAD {
+            for _ in 0..self.buffer_count().min(READ_AHEAD) {
                 // The receiver lives in this function.
                 let _ = empty.send(AlignedBuf::zeroed(BUFFER_BYTES));
             }

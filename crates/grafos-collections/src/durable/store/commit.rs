@@ -17,7 +17,7 @@ use crate::durable::layout::{Layout, Place};
 use crate::durable::writer::{AreaWriter, Written};
 
 /// How many buffers an encoder may be ahead of the writers.
-const WRITE_BEHIND: usize = 8;
+const WRITE_BEHIND: u64 = 8;
 
 /// What is to be committed.
 #[derive(Debug)]
@@ -160,7 +160,8 @@ impl Store {
         let known = self.known.take(first_block, payload_bytes);
         let mut buffers = Vec::new();
         if matches!(payload, Payload::Value(_)) {
-            buffers.extend((0..WRITE_BEHIND).map(|_| self.take_buffer(BUFFER_BYTES)));
+            let count = payload_bytes.div_ceil(BUFFER_BYTES as u64).min(WRITE_BEHIND);
+            buffers.extend((0..count).map(|_| self.take_buffer(BUFFER_BYTES)));
         }
         let area = AreaWriter { block: &self.block, first_block, known: &known };
         let outcome = area.write(&mut buffers, |exchange| match payload {

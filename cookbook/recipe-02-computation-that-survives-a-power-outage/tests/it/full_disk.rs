@@ -1,7 +1,7 @@
 //! A disk that is full: a clear error where room is needed, no harm where none is, and never to what was there.
 //!
 //! Needs the right to mount a small file system; without it the test says so and ends, or fails if
-//! `GRAFOS_REQUIRE_TMPFS` is set.
+//! `GRAFOS_REQUIRE_MOUNT` is set.
 
 use std::env;
 use std::fs;
@@ -28,8 +28,8 @@ impl SmallDisk {
         if mounted {
             return Some(Self { at });
         }
-        assert!(env::var_os("GRAFOS_REQUIRE_TMPFS").is_none(), "a tmpfs can't be mounted here");
-        println!("SKIPPED: a tmpfs can't be mounted here; set GRAFOS_REQUIRE_TMPFS to make this an error");
+        assert!(env::var_os("GRAFOS_REQUIRE_MOUNT").is_none(), "a tmpfs can't be mounted here");
+        println!("SKIPPED: a tmpfs can't be mounted here; set GRAFOS_REQUIRE_MOUNT to make this an error");
         None
     }
 

@@ -37,7 +37,7 @@ pub(super) fn count<T: Serialize>(value: &T) -> Result<u64, DurableError> {
 /// Encodes `value` into buffers. Returns how many bytes there were, or `None` if the exchange said stop.
 pub(super) fn encode<T: Serialize>(
     value: &T,
-    exchange: &mut impl BufferExchange,
+    exchange: &mut dyn BufferExchange,
 ) -> Result<Option<u64>, DurableError> {
     let Some(buffer) = exchange.take() else { return Ok(None) };
     let mut stopped = false;
@@ -85,16 +85,16 @@ impl Flavor for Counter {
     }
 }
 
-struct Sink<'a, E> {
+struct Sink<'a> {
     /// `None` after the exchange has said stop.
     current: Option<AlignedBuf>,
     filled: usize,
     index: u64,
-    exchange: &'a mut E,
+    exchange: &'a mut dyn BufferExchange,
     stopped: &'a mut bool,
 }
 
-impl<E: BufferExchange> Sink<'_, E> {
+impl Sink<'_> {
     /// Gives the current buffer away and takes the next.
     fn next_buffer(&mut self) -> postcard::Result<()> {
         self.give_current()?;
@@ -119,7 +119,7 @@ impl<E: BufferExchange> Sink<'_, E> {
     }
 }
 
-impl<E: BufferExchange> Flavor for Sink<'_, E> {
+impl Flavor for Sink<'_> {
     type Output = u64;
 
     fn try_extend(&mut self, mut data: &[u8]) -> postcard::Result<()> {

@@ -1,5 +1,5 @@
 //! Writes a payload: buffers are hashed and written on two threads while the next ones are encoded, and chunks
-//! that lie there already are left out.
+//! that lie there already are left out. A payload of few buffers is not worth the threads.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,11 +36,27 @@ pub(super) struct Written {
 }
 
 impl AreaWriter<'_> {
-    /// Writes what `produce` gives, using `buffers`, which come back.
-    pub(super) fn write<R>(
+    /// Writes what `produce` gives, using `buffers`, which come back; each buffer before the next one is encoded.
+    pub(super) fn write_in_turns<R>(
         &self,
         buffers: &mut Vec<AlignedBuf>,
-        produce: impl FnOnce(&mut Exchange<'_>) -> Result<R, DurableError>,
+        produce: impl FnOnce(&mut dyn BufferExchange) -> Result<R, DurableError>,
+    ) -> Result<(R, Written), DurableError> {
+        let mut turns =
+            Turns { area: self, empties: std::mem::take(buffers), written: Written::default(), failed: None };
+        let produced = produce(&mut turns);
+        buffers.append(&mut turns.empties);
+        match turns.failed {
+            Some(error) => Err(error.into()),
+            None => Ok((produced?, turns.written)),
+        }
+    }
+
+    /// Writes what `produce` gives, using `buffers`, which come back; on other threads, while more is encoded.
+    pub(super) fn write_behind<R>(
+        &self,
+        buffers: &mut Vec<AlignedBuf>,
+        produce: impl FnOnce(&mut dyn BufferExchange) -> Result<R, DurableError>,
     ) -> Result<(R, Written), DurableError> {
         let (empty, empties) = channel();
         let (full, fulls) = channel();
@@ -55,7 +71,7 @@ impl AreaWriter<'_> {
             for _ in 0..WRITERS {
                 let empty = empty.clone();
                 let (fulls, done) = (&fulls, &done);
-                scope.spawn(move || self.write_in_turn(fulls, done, &empty));
+                scope.spawn(move || self.write_as_they_come(fulls, done, &empty));
             }
             drop(empty);
             let produced = produce(&mut exchange);
@@ -72,7 +88,12 @@ impl AreaWriter<'_> {
     }
 
     /// Writes buffers until no more come. After a failure, of whichever thread, they are only passed back.
-    fn write_in_turn(&self, fulls: &Mutex<Receiver<Filled>>, done: &Mutex<Done>, empty: &Sender<AlignedBuf>) {
+    fn write_as_they_come(
+        &self,
+        fulls: &Mutex<Receiver<Filled>>,
+        done: &Mutex<Done>,
+        empty: &Sender<AlignedBuf>,
+    ) {
         loop {
             let next = fulls.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(mut filled) = next else { return };
@@ -135,6 +156,33 @@ impl Filled {
     /// The digests of its chunks.
     fn hash(&self) -> Vec<Digest> {
         self.buffer[..self.len].chunks(CHUNK_BYTES).map(|chunk| *blake3::hash(chunk).as_bytes()).collect()
+    }
+}
+
+/// The encoder's end of a writer in its own thread.
+#[derive(Debug)]
+struct Turns<'a> {
+    area: &'a AreaWriter<'a>,
+    empties: Vec<AlignedBuf>,
+    written: Written,
+    failed: Option<FabricError>,
+}
+
+impl BufferExchange for Turns<'_> {
+    fn give(&mut self, mut filled: Filled) -> bool {
+        match self.area.write_buffer(&mut filled) {
+            Ok(written) => {
+                self.written.chunks.extend(written.chunks);
+                self.written.bytes += written.bytes;
+            }
+            Err(error) => self.failed = Some(error),
+        }
+        self.empties.push(filled.buffer);
+        self.failed.is_none()
+    }
+
+    fn take(&mut self) -> Option<AlignedBuf> {
+        self.empties.pop()
     }
 }
 

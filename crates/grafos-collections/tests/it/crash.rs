@@ -30,7 +30,10 @@ const MIXED: Workload = Workload {
     in_background: false,
 };
 const MANY_BUFFERS: Workload =
-    Workload { len: |_| 2_200_000, steps: 3, slots: 2, blocks: 9000, in_background: false };
+    Workload { len: |_| 2_200_000, steps: 2, slots: 2, blocks: 9000, in_background: false };
+
+const FEW_BUFFERS: Workload =
+    Workload { len: |_| 1_200_000, steps: 2, slots: 2, blocks: 9000, in_background: false };
 
 /// What became of a run.
 #[derive(Debug, Default)]
@@ -156,10 +159,11 @@ fn a_power_cut_at_any_operation_of_growing_and_shrinking_checkpoints_loses_none(
 
 #[test]
 fn a_power_cut_at_any_operation_of_large_checkpoints_loses_none() {
-    let workload = Workload { steps: 2, ..MANY_BUFFERS };
-    for point in crash_points(&workload) {
-        for keep in [Keep::None, Keep::All, Keep::Seeded(1)] {
-            check(&workload, &point.plan(keep));
+    for workload in [FEW_BUFFERS, MANY_BUFFERS] {
+        for point in crash_points(&workload) {
+            for keep in [Keep::None, Keep::All, Keep::Seeded(1)] {
+                check(&workload, &point.plan(keep));
+            }
         }
     }
 }
@@ -185,7 +189,7 @@ fn a_kill_at_any_operation_loses_none() {
 
 #[test]
 fn an_error_at_any_operation_loses_none_and_closes_the_handle() {
-    for workload in [INLINE, ONE_CHUNK, MIXED] {
+    for workload in [INLINE, ONE_CHUNK, MIXED, FEW_BUFFERS, MANY_BUFFERS] {
         for point in crash_points(&workload) {
             for fault in [Fault::Fail { errno: 5 }, Fault::Fail { errno: 28 }, Fault::Tear { blocks: 3 }] {
                 check(&workload, &FaultPlan::none().at(point.op(), fault));

@@ -19,6 +19,9 @@ use crate::durable::writer::{AreaWriter, Written};
 /// How many buffers an encoder may be ahead of the writers.
 const WRITE_BEHIND: u64 = 8;
 
+/// Up to here a payload is written by the caller's thread: two more cost more than they gain.
+const IN_TURNS_BYTES: u64 = 2 * BUFFER_BYTES as u64;
+
 /// What is to be committed.
 #[derive(Debug)]
 pub(in crate::durable) enum Payload<'a, T> {
@@ -101,7 +104,7 @@ impl Store {
             Some(first_block) if payload_bytes <= BUFFER_BYTES as u64 => {
                 self.write_one_buffer(payload, usize_of(payload_bytes), first_block)
             }
-            Some(first_block) => self.write_behind(payload, payload_bytes, first_block),
+            Some(first_block) => self.write_buffers(payload, payload_bytes, first_block),
         }
     }
 
@@ -150,8 +153,8 @@ impl Store {
         Ok(written)
     }
 
-    /// Encodes, hashes and writes at the same time.
-    fn write_behind<T: Serialize>(
+    /// Encodes, hashes and writes: a long payload all at the same time.
+    fn write_buffers<T: Serialize>(
         &mut self,
         payload: Payload<'_, T>,
         payload_bytes: u64,
@@ -164,7 +167,7 @@ impl Store {
             buffers.extend((0..count).map(|_| self.take_buffer(BUFFER_BYTES)));
         }
         let area = AreaWriter { block: &self.block, first_block, known: &known };
-        let outcome = area.write(&mut buffers, |exchange| match payload {
+        let produce = |exchange: &mut dyn BufferExchange| match payload {
             // `None`: the writers have failed, and say so themselves.
             Payload::Value(value) => encode(value, exchange).map(|len| len.unwrap_or(payload_bytes)),
             Payload::Encoded(filled) => {
@@ -172,7 +175,12 @@ impl Store {
                 filled.into_iter().all(|filled| exchange.give(filled));
                 Ok(len)
             }
-        });
+        };
+        let outcome = if payload_bytes <= IN_TURNS_BYTES {
+            area.write_in_turns(&mut buffers, produce)
+        } else {
+            area.write_behind(&mut buffers, produce)
+        };
         self.buffers.append(&mut buffers);
         let (encoded, written) = outcome?;
         same_length(payload_bytes, encoded)?;

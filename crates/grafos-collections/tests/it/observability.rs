@@ -1,6 +1,7 @@
 //! The metrics that `docs/metrics.md` names, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use grafos_collections::durable::Durable;
@@ -67,8 +68,22 @@ impl<S: tracing::Subscriber> Layer<S> for Spans {
     }
 }
 
+/// In a process of its own: the first use of a span decides for all threads whether anybody listens, and in the
+/// other tests nobody does.
 #[test]
 fn spans_name_the_lease_and_its_epoch() {
+    const ALONE: &str = "GRAFOS_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "observability::spans_name_the_lease_and_its_epoch";
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
     let spans = Arc::new(Mutex::new(BTreeSet::new()));
     let subscriber = registry().with(Spans(Arc::clone(&spans)));
     tracing::subscriber::with_default(subscriber, workload);

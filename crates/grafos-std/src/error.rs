@@ -12,6 +12,8 @@ use fabricbios_core::recovery::Recovery;
 use fabricbios_core::resource::ResourceId;
 use fabricbios_core::state::LeaseStatus;
 
+use crate::gpu::{GpuError, GpuFault};
+
 /// The result of an operation on a leased resource.
 pub type Result<T, E = FabricError> = std::result::Result<T, E>;
 
@@ -149,6 +151,21 @@ pub enum FabricError {
         problem: &'static str,
     },
 
+    /// A kernel or the device did something after which nothing in the session can be trusted. Every later operation
+    /// of the session answers the same; other sessions and the lease go on. What the work that was submitted has done
+    /// until then is unknown.
+    #[error("the GPU session failed: {fault}; code={code}")]
+    GpuSessionFailed {
+        /// The kind of fault as a byte, see [`GpuFault::code`].
+        code: u8,
+        /// What happened.
+        fault: Box<GpuFault>,
+    },
+
+    /// What a program got wrong about a GPU, or what the machine lacks to have one.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+
     /// The host can't do that.
     #[error("not supported by this host: {what}")]
     Unsupported {
@@ -221,6 +238,8 @@ impl FabricError {
             Self::DamagedRecord { .. } => Recovery::RestoreElsewhere,
             Self::CapacityExceeded { .. } | Self::InvalidRequest { .. } => Recovery::FixCaller,
             Self::InsecureHome { .. } | Self::Unsupported { .. } => Recovery::FixCaller,
+            Self::GpuSessionFailed { fault, .. } => fault.recovery(),
+            Self::Gpu(error) => error.recovery(),
             Self::Layer(layer) => layer.recovery,
         }
     }

@@ -24,6 +24,7 @@
 
 pub mod block;
 pub mod error;
+pub mod gpu;
 pub mod host;
 pub mod mem;
 

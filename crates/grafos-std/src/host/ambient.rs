@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use fabricbios_core::clock::{Clock, SystemClock};
 use fabricbios_core::lease::LeaseId;
 
-use super::{BlockHost, LocalHost, MemHost, RevokeOutcome};
+use super::{BlockHost, GpuHost, LocalGpuHost, LocalHost, MemHost, RevokeOutcome};
 use crate::error::{FabricError, Result};
 
 static INSTALLED: OnceLock<Host> = OnceLock::new();
@@ -21,6 +21,7 @@ thread_local! {
 pub struct Host {
     block: Arc<dyn BlockHost>,
     mem: Arc<dyn MemHost>,
+    gpu: Arc<dyn GpuHost>,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,11 +78,10 @@ impl Host {
     /// Those of the backends; it is unknown then whether the lease was taken.
     pub fn revoke(&self, lease_id: impl Into<LeaseId>) -> Result<RevokeOutcome> {
         let lease_id = lease_id.into();
-        // Memory first: it always knows its leases, while a damaged volume hides which lease it had.
-        match self.mem.revoke(lease_id)? {
-            RevokeOutcome::NotFound => self.block.revoke(lease_id),
-            outcome => Ok(outcome),
-        }
+        // Blocks last: memory and GPUs always know their leases, while a damaged volume hides which one it had.
+        let outcome = self.mem.revoke(lease_id)?;
+        let outcome = if outcome == RevokeOutcome::NotFound { self.gpu.revoke(lease_id)? } else { outcome };
+        if outcome == RevokeOutcome::NotFound { self.block.revoke(lease_id) } else { Ok(outcome) }
     }
 
     /// The backend for block volumes.
@@ -96,6 +96,12 @@ impl Host {
         &self.mem
     }
 
+    /// The backend for GPUs.
+    #[must_use]
+    pub fn gpu_host(&self) -> &Arc<dyn GpuHost> {
+        &self.gpu
+    }
+
     /// The clock that leases of this host are judged by.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -108,6 +114,7 @@ impl Host {
 pub struct HostBuilder {
     block: Option<Arc<dyn BlockHost>>,
     mem: Option<Arc<dyn MemHost>>,
+    gpu: Option<Arc<dyn GpuHost>>,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -126,7 +133,14 @@ impl HostBuilder {
         self
     }
 
-    /// Judges leases by this clock.
+    /// Takes GPUs from there.
+    #[must_use]
+    pub fn gpu(mut self, gpu: Arc<dyn GpuHost>) -> Self {
+        self.gpu = Some(gpu);
+        self
+    }
+
+    /// Judges leases by this clock. A backend that judges deadlines itself must be given the same one.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -143,11 +157,20 @@ impl HostBuilder {
             Some(mem) => mem,
             None => Arc::new(super::LocalMemHost::default()),
         };
-        let block = match self.block {
-            Some(block) => block,
-            None => LocalHost::builder().clock(Arc::clone(&clock)).open()?.block,
+        let (block, gpu) = match (self.block, self.gpu) {
+            (Some(block), Some(gpu)) => (block, gpu),
+            (Some(block), None) => (block, Self::gpu_of_this_process(&clock)?),
+            (None, gpu) => {
+                let local = LocalHost::builder().clock(Arc::clone(&clock)).open()?;
+                (local.block, gpu.unwrap_or(local.gpu))
+            }
         };
-        Ok(Host { block, mem, clock })
+        Ok(Host { block, mem, gpu, clock })
+    }
+
+    /// A local GPU that other processes know nothing of: without a local home there is no place where they would meet.
+    fn gpu_of_this_process(clock: &Arc<dyn Clock>) -> Result<Arc<dyn GpuHost>> {
+        Ok(Arc::new(LocalGpuHost::builder().default_clock(clock).build()?))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Behind the feature `testing`; never part of a program that holds data, since nothing here is durable.
 //!
-//! A backend without the suite does not exist. Its author runs [`block_host_suite`] or [`mem_host_suite`] in a test,
-//! over hosts that run by a clock which the suite can turn:
+//! A backend without the suite does not exist. Its author runs [`block_host_suite`], [`mem_host_suite`] or
+//! [`gpu_host_suite`] in a test, over hosts that run by a clock which the suite can turn:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,6 +26,7 @@ mod block_host_suite;
 mod crash_point;
 mod fault;
 mod faulty_block_host;
+mod gpu_host_suite;
 mod mem_host_suite;
 mod ram_block_host;
 mod random;
@@ -35,5 +36,6 @@ pub use block_host_suite::{TestedBlockHost, block_host_rules, block_host_suite};
 pub use crash_point::CrashPoint;
 pub use fault::{Fault, FaultPlan, Keep, Op, OpKind};
 pub use faulty_block_host::FaultyBlockHost;
+pub use gpu_host_suite::{TestedGpuHost, gpu_host_rules, gpu_host_suite};
 pub use mem_host_suite::{TestedMemHost, mem_host_rules, mem_host_suite};
 pub use ram_block_host::RamBlockHost;

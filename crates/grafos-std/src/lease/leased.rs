@@ -11,7 +11,7 @@ use fabricbios_core::state::LeaseStatus;
 
 use super::LeaseState;
 use crate::error::{FabricError, Result};
-use crate::host::{LeasedBlocks, LeasedMemory};
+use crate::host::{LeasedBlocks, LeasedGpu, LeasedMemory};
 
 /// What the backends of all kinds of resource answer.
 pub(crate) trait HostSide {
@@ -36,6 +36,16 @@ impl HostSide for dyn LeasedMemory {
 
     fn renew(&self, lease_secs: u64) -> Result<Duration> {
         LeasedMemory::renew(self, lease_secs)
+    }
+}
+
+impl HostSide for dyn LeasedGpu {
+    fn host_status(&self) -> LeaseStatus {
+        LeasedGpu::host_status(self)
+    }
+
+    fn renew(&self, lease_secs: u64) -> Result<Duration> {
+        LeasedGpu::renew(self, lease_secs)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{self, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
-use super::{ambient, processes};
+use super::{ambient, gpu_processes, processes};
 
 const ROLE: &str = "GRAFOS_TEST_ROLE";
 /// The test harness prints too; lines that are meant for the parent carry this.
@@ -19,6 +19,8 @@ const MARK: &str = "to-parent: ";
 fn play_the_role_that_this_process_was_started_for() {
     match env::var(ROLE).as_deref() {
         Ok("holder") => processes::play_holder(),
+        Ok("gpu-holder") => gpu_processes::play_holder(),
+        Ok("gpu-chooser") => gpu_processes::play_chooser(),
         Ok("installer") => ambient::play_installer(),
         Ok("without-host") => ambient::play_program_without_a_host(),
         Ok(other) => panic!("no such role: {other}"),
@@ -36,11 +38,17 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a child that plays `role`, with `home` as its `GRAFOS_HOME`.
     pub(crate) fn start(role: &str, home: &Path) -> Self {
+        Self::start_with(role, home, &[])
+    }
+
+    /// Starts it with these environment variables, too.
+    pub(crate) fn start_with(role: &str, home: &Path, variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["--exact", "child::play_the_role_that_this_process_was_started_for", "--nocapture"])
             .args(["--test-threads", "1"])
             .env(ROLE, role)
             .env("GRAFOS_HOME", home)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use fabricbios_core::clock::{Clock, ManualClock};
 use grafos_std::host::testing::{
-    FaultyBlockHost, RamBlockHost, TestedBlockHost, TestedMemHost, block_host_suite, mem_host_suite,
+    FaultyBlockHost, RamBlockHost, TestedBlockHost, TestedGpuHost, TestedMemHost, block_host_suite,
+    gpu_host_suite, mem_host_suite,
 };
-use grafos_std::host::{IoMode, LocalHost, LocalMemHost};
+use grafos_std::host::{IoMode, LocalGpuHost, LocalGpuHostBuilder, LocalHost, LocalMemHost};
 use tempfile::TempDir;
 
 #[test]
@@ -52,6 +53,29 @@ fn the_memory_of_the_local_host_keeps_the_contract() {
         clock: Arc::new(ManualClock::default()),
         capacity_bytes: 1 << 20,
     });
+}
+
+#[test]
+fn the_gpu_of_the_local_host_keeps_the_contract() {
+    gpu_host_suite(|| local_gpu(LocalGpuHost::builder()));
+}
+
+#[test]
+fn a_gpu_of_the_local_host_that_has_a_home_keeps_the_contract() {
+    // Kept until the suite is done with all hosts.
+    let homes = std::cell::RefCell::new(Vec::new());
+    gpu_host_suite(|| {
+        let home = TempDir::new().unwrap();
+        let builder = LocalGpuHost::builder().home(home.path()).devices(2);
+        homes.borrow_mut().push(home);
+        local_gpu(builder)
+    });
+}
+
+fn local_gpu(builder: LocalGpuHostBuilder) -> TestedGpuHost {
+    let clock = Arc::new(ManualClock::default());
+    let host_clock: Arc<dyn Clock> = clock.clone();
+    TestedGpuHost { host: Arc::new(builder.clock(host_clock).build().unwrap()), clock }
 }
 
 /// A local host in a directory of its own.

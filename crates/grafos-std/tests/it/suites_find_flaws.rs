@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use grafos_std::host::testing::{block_host_rules, block_host_suite, mem_host_rules, mem_host_suite};
+use grafos_std::host::testing::{
+    block_host_rules, block_host_suite, gpu_host_rules, gpu_host_suite, mem_host_rules, mem_host_suite,
+};
 
-use super::{broken_block_host, broken_mem_host};
+use super::{broken_block_host, broken_gpu_host, broken_mem_host};
 
 /// The rules that a suite found broken; none if it passed.
 fn broken_rules(suite: impl FnOnce()) -> BTreeSet<String> {
@@ -98,4 +100,67 @@ fn every_rule_for_memory_is_seen_broken_by_a_host_that_breaks_it() {
         assert!(broken.contains(rule), "{flaw:?} breaks `{rule}`, the suite saw only {broken:?}");
     }
     mem_host_suite(|| broken_mem_host::tested(Flaw::Nothing));
+}
+
+#[test]
+fn every_rule_for_gpus_is_seen_broken_by_a_host_that_breaks_it() {
+    use broken_gpu_host::Flaw;
+    let flaws = [
+        (Flaw::NewMemoryHoldsGarbage, "new_device_memory_reads_as_zeros"),
+        (Flaw::OldBytesShine, "memory_of_an_earlier_session_is_not_seen"),
+        (Flaw::WritesLoseTheirLastByte, "every_byte_inside_an_allocation_and_none_outside_can_be_used"),
+        (Flaw::AllocationsAreNotAligned, "allocations_are_aligned_and_apart"),
+        (Flaw::SessionsOfALeaseAreOne, "sessions_do_not_share_memory"),
+        (Flaw::ServesOneThreadOnly, "threads_can_share_a_session"),
+        (Flaw::LendsMoreThanItSays, "a_lease_allocates_no_more_than_it_has"),
+        (Flaw::FreesNothing, "freed_memory_can_be_allocated_again"),
+        (Flaw::CopiesVanish, "what_is_written_to_a_device_is_read"),
+        (Flaw::StagingBuffersAreTooLong, "staging_buffers_come_back_with_the_bytes"),
+        (Flaw::CopiesWaitForKernels, "copies_overlap_with_kernels"),
+        (Flaw::LosesABlock, "every_thread_of_a_launch_runs_once"),
+        (Flaw::LosesTheLastArgument, "every_kind_of_argument_arrives"),
+        (Flaw::OverlooksAParameter, "wrong_arguments_are_refused_before_the_launch"),
+        (Flaw::KnowsNoLimits, "launches_out_of_range_are_refused"),
+        (Flaw::ForgetsSharedMemory, "dynamic_shared_memory_is_there"),
+        (Flaw::CountsNoLaunches, "launches_are_counted"),
+        (Flaw::LoadsAnything, "what_is_no_module_is_refused"),
+        (Flaw::FindsAnyKernel, "kernels_are_found_by_their_names_only"),
+        (Flaw::LoadsAModuleOnce, "variables_live_as_long_as_their_module"),
+        (Flaw::HasNoStreams, "handles_of_another_session_are_refused"),
+        (Flaw::FreeFails, "freed_handles_are_refused"),
+        (Flaw::FreesNothing, "the_last_clone_frees"),
+        (Flaw::CopiesComeLate, "a_stream_keeps_its_order"),
+        (Flaw::IgnoresEvents, "streams_wait_for_events"),
+        (Flaw::SyncWaitsForNothing, "sync_waits_for_every_stream"),
+        (Flaw::EventsHappenAtOnce, "an_event_tells_whether_it_has_happened"),
+        (Flaw::LetsEverybodyIn, "leases_keep_out_whom_they_should"),
+        (Flaw::LetsEverybodyIn, "sessions_keep_out_whom_they_should"),
+        (Flaw::SharesByDefault, "a_class_is_never_weakened"),
+        (Flaw::PromisesTheImpossible, "device_memory_is_never_promised_twice"),
+        (Flaw::GrantsTooLittle, "a_gpu_grant_is_what_was_asked_for"),
+        (Flaw::AnyDeviceWillDo, "an_unknown_device_is_refused"),
+        (Flaw::EpochsRepeat, "epochs_of_a_device_only_rise"),
+        (Flaw::LeaseIdsRepeat, "gpu_lease_ids_are_never_used_again"),
+        (Flaw::GrantsTenTimesTheTime, "a_gpu_lease_ends_at_its_deadline"),
+        (Flaw::RenewsForNoTime, "renewal_moves_the_deadline_of_a_gpu"),
+        (Flaw::SessionsAreNeverClosed, "every_end_of_a_session_frees_everything"),
+        (Flaw::LeasesAreNeverEnded, "every_end_of_a_lease_frees_everything"),
+        (Flaw::LeasesAreNeverEnded, "an_ended_lease_is_nobodys"),
+        (Flaw::NeverLooksAtTheClock, "expiry_stops_a_kernel_that_runs"),
+        (Flaw::IgnoresRevocation, "revocation_closes_every_session"),
+        (Flaw::RevokesWhatIsNotThere, "revocation_says_what_it_found_of_gpus"),
+        (Flaw::IgnoresRevocation, "a_sync_that_waits_hears_of_the_revocation"),
+        (Flaw::IgnoresRevocation, "revocation_stops_a_kernel_that_runs"),
+        (Flaw::ForgetsFaults, "a_fault_fails_its_session_for_good"),
+        (Flaw::FaultsSpread, "a_fault_leaves_other_sessions_alone"),
+        (Flaw::FailedSessionsStay, "a_failed_session_frees_everything"),
+        (Flaw::MistakesAreFatal, "mistakes_of_the_caller_fail_nothing"),
+    ];
+    let with_a_flaw: BTreeSet<&str> = flaws.iter().map(|(_, rule)| *rule).collect();
+    assert_eq!(with_a_flaw, gpu_host_rules().collect(), "every rule needs a host that breaks it");
+    for (flaw, rule) in flaws {
+        let broken = broken_rules(|| gpu_host_suite(|| broken_gpu_host::tested(flaw)));
+        assert!(broken.contains(rule), "{flaw:?} breaks `{rule}`, the suite saw only {broken:?}");
+    }
+    gpu_host_suite(|| broken_gpu_host::tested(Flaw::Nothing));
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use fabricbios_core::clock::{Clock, SystemClock};
 
 use super::home;
-use super::{LocalBlockHost, LocalMemHost};
+use super::{LocalBlockHost, LocalGpuHost, LocalGpuHostBuilder, LocalMemHost};
 use crate::error::{FabricError, Result};
+use crate::gpu::{GpuError, UnavailableReason};
 use crate::host::Host;
 
-/// This machine as a host: volumes are files in the user's home directory for them, memory is this process's own.
+/// This machine as a host: volumes are files in the user's home directory for them, memory is this process's own, the
+/// GPU is the processor ([`LocalGpuHost`]).
 ///
 /// ```
 /// use grafos_std::host::LocalHost;
@@ -31,13 +33,17 @@ impl LocalHost {
     /// The host as the user's environment describes it:
     /// - `GRAFOS_HOME` names the home directory, as an absolute path; else it is `$XDG_STATE_HOME/grafos`, else
     ///   `~/.local/state/grafos` (on macOS `~/Library/Application Support/grafos`);
-    /// - `GRAFOS_IO` is `auto` or `buffered`, see [`IoMode`].
+    /// - `GRAFOS_IO` is `auto` or `buffered`, see [`IoMode`];
+    /// - `GRAFOS_GPU` is `host`. Others, such as `cuda:0`, are for programs that open their host with `grafos-gpu-cuda`.
     ///
     /// An empty variable counts as none. A directory that does not exist is made.
     ///
     /// # Errors
-    /// [`FabricError::InvalidRequest`] for a variable of another form, and those of [`LocalHostBuilder::open`].
+    /// [`FabricError::InvalidRequest`] for a variable of another form, [`FabricError::Gpu`] with
+    /// [`Unavailable`](GpuError::Unavailable) for a GPU that is not the host's, and those of
+    /// [`LocalHostBuilder::open`].
     pub fn open() -> Result<Host> {
+        check_gpu(env::var_os("GRAFOS_GPU"))?;
         Self::builder().io_mode(io_mode_of(env::var_os("GRAFOS_IO"))?).open()
     }
 
@@ -71,6 +77,23 @@ fn io_mode_of(variable: Option<OsString>) -> Result<IoMode> {
     }
 }
 
+/// A GPU that this crate can't give is refused: a program that was told to use a device must not run without it
+/// unnoticed.
+fn check_gpu(variable: Option<OsString>) -> Result<()> {
+    let Some(value) = variable else { return Ok(()) };
+    match value.to_str() {
+        Some("" | "host") => Ok(()),
+        _ => Err(GpuError::Unavailable {
+            reason: UnavailableReason::NoBackend,
+            message: format!(
+                "GRAFOS_GPU={} needs a program that is built with grafos-gpu-cuda; unset it, or set it to `host`",
+                value.to_string_lossy().chars().take(64).collect::<String>()
+            ),
+        }
+        .into()),
+    }
+}
+
 /// Describes a [`LocalHost`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is opened before `open`"]
@@ -79,6 +102,7 @@ pub struct LocalHostBuilder {
     clock: Option<Arc<dyn Clock>>,
     io_mode: IoMode,
     mem_limit_bytes: Option<u64>,
+    gpu: LocalGpuHostBuilder,
 }
 
 impl LocalHostBuilder {
@@ -108,6 +132,13 @@ impl LocalHostBuilder {
         self
     }
 
+    /// The GPUs, see [`LocalGpuHost`]. Their home directory and clock are those of this host, unless they have been
+    /// given others.
+    pub fn gpu(mut self, gpu: LocalGpuHostBuilder) -> Self {
+        self.gpu = gpu;
+        self
+    }
+
     /// The host, with its home directory made if need be.
     ///
     /// # Errors
@@ -116,8 +147,10 @@ impl LocalHostBuilder {
     pub fn open(self) -> Result<Host> {
         let clock = self.clock_or_system();
         let mem = self.mem_limit_bytes.map_or_else(LocalMemHost::default, LocalMemHost::with_limit_bytes);
-        let block = Arc::new(self.open_block_host()?);
-        Host::builder().block(block).mem(Arc::new(mem)).clock(clock).build()
+        let home = self.home_path()?;
+        let gpu: LocalGpuHost = self.gpu.default_home(home.clone()).default_clock(&clock).build()?;
+        let block = LocalBlockHost::open(&home, self.io_mode, Arc::clone(&clock))?;
+        Host::builder().block(Arc::new(block)).mem(Arc::new(mem)).gpu(Arc::new(gpu)).clock(clock).build()
     }
 
     /// Only the backend for volumes, for a program that lists or removes them.
@@ -125,12 +158,16 @@ impl LocalHostBuilder {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn open_block_host(self) -> Result<LocalBlockHost> {
-        let clock = self.clock_or_system();
-        let path = match self.home {
-            Some(path) => path,
+        LocalBlockHost::open(&self.home_path()?, self.io_mode, self.clock_or_system())
+    }
+
+    /// Where the home is. Absolute, since files in it are opened later, too.
+    fn home_path(&self) -> Result<PathBuf> {
+        let path = match &self.home {
+            Some(path) => path.clone(),
             None => home::locate(|name| env::var_os(name), env::home_dir)?,
         };
-        LocalBlockHost::open(&path, self.io_mode, clock)
+        std::path::absolute(&path).map_err(|error| FabricError::io("resolve", &path, error))
     }
 
     fn clock_or_system(&self) -> Arc<dyn Clock> {
@@ -141,6 +178,20 @@ impl LocalHostBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gpu_variable_takes_the_host_and_says_what_others_need() {
+        check_gpu(None).unwrap();
+        for known in ["", "host"] {
+            check_gpu(Some(known.into())).unwrap();
+        }
+        for other in ["cuda:0", "cuda", "Host", "gpu"] {
+            let error = check_gpu(Some(other.into())).unwrap_err();
+            assert!(matches!(&error, FabricError::Gpu(GpuError::Unavailable { .. })), "{error}");
+            assert!(error.to_string().contains(&format!("GRAFOS_GPU={other} ")), "{error}");
+            assert!(error.to_string().contains("grafos-gpu-cuda"), "{error}");
+        }
+    }
 
     #[test]
     fn the_io_variable_takes_two_words_and_refuses_others() {

@@ -11,6 +11,7 @@ use super::dir::SecureDir;
 use crate::error::{FabricError, Result};
 
 const VOLUMES: &str = "volumes";
+const GPU: &str = "gpu";
 
 /// Where the home directory is when the program does not say.
 pub(super) fn locate(
@@ -75,6 +76,15 @@ impl Home {
             )
         })?;
         Ok(Self { root, volumes })
+    }
+
+    /// The directory for what processes share about local devices, made if need be and durable.
+    pub(super) fn gpu(&self) -> Result<SecureDir> {
+        self.root.make_dir(GPU)?;
+        self.root.sync()?;
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let dir = self.root.open_dir(GPU)?;
+        dir.ok_or_else(|| FabricError::io("open", &self.root.path_of(GPU), missing()))
     }
 
     pub(super) fn volumes(&self) -> &SecureDir {

@@ -30,6 +30,15 @@ pub(crate) enum XtaskError {
     #[error("no test to run: package={package}, filter={filter}")]
     NothingToRun { package: &'static str, filter: &'static str },
 
+    #[error("there is no clang 19 (package clang-19; `clang-19` or `clang` on PATH, or $CLANG)")]
+    NoClang,
+
+    #[error("PTX is not what its source makes: files={count}\nput it right with: cargo xtask ptx --write")]
+    PtxDiffers { count: usize },
+
+    #[error("a GPU is required and there is none: {reason}")]
+    NoDevice { reason: String },
+
     #[error(transparent)]
     Powercut(#[from] PowercutError),
 }

@@ -11,7 +11,9 @@ use crate::error::XtaskError;
 
 mod chore;
 mod error;
+mod gpu;
 mod powercut;
+mod ptx;
 mod repo;
 mod step;
 mod tidy;
@@ -43,6 +45,14 @@ enum Verb {
     ///
     /// See docs/powercut.md.
     Powercut(powercut::PowercutArgs),
+    /// Make the PTX of our kernels again with clang 19, and say whether what is committed still matches.
+    ///
+    /// Lets `ptxas` check it where there is one. Writes to the tree only with --write.
+    Ptx(ptx::PtxArgs),
+    /// Check GPU sessions on a CUDA device: conformance, every kernel beside the virtual machine, rates, revocation.
+    ///
+    /// Says so and passes where there is no device. Writes to the tree only with --write.
+    Gpu(gpu::GpuArgs),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +78,8 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
         Verb::Bench(args) => chore::bench::bench(args),
         Verb::Torture(args) => chore::torture::torture(args),
         Verb::Powercut(args) => powercut::run(args),
+        Verb::Ptx(args) => ptx::run(args),
+        Verb::Gpu(args) => gpu::run(args),
     }
 }
 

@@ -9,10 +9,7 @@ use crate::raw;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
-    pub(crate) cores: usize,
-    pub(crate) processor: String,
-    pub(crate) memory_gib: u64,
-    pub(crate) kernel: String,
+    pub(crate) computer: grafos_bench_support::Machine,
     pub(crate) file_system: String,
     /// Whether the baseline gets past the page cache.
     pub(crate) direct_io: bool,
@@ -21,17 +18,9 @@ pub(crate) struct Machine {
 impl Machine {
     /// This machine, and the file system that `dir` lies on.
     pub(crate) fn of(dir: &Path) -> Result<Self> {
-        let proc_file = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let mounts = proc_file("/proc/self/mountinfo");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         Ok(Self {
-            cores: std::thread::available_parallelism()?.get(),
-            processor: field(&proc_file("/proc/cpuinfo"), "model name").unwrap_or("unknown").to_owned(),
-            memory_gib: memory_gib(&proc_file("/proc/meminfo")),
-            kernel: proc_file("/proc/sys/kernel/osrelease")
-                .split(['-', '\n'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            computer: grafos_bench_support::Machine::of_this_run()?,
             file_system: file_system(&mounts, &dir.canonicalize()?).unwrap_or("unknown").to_owned(),
             direct_io: raw::is_direct(dir)?,
         })
@@ -45,26 +34,10 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cores, processor, memory_gib, kernel, file_system, direct_io } = self;
-        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let Self { computer, file_system, direct_io } = self;
         let io = if *direct_io { "direct I/O" } else { "buffered I/O (the file system has no direct I/O)" };
-        write!(f, "{cores} cores ({processor}, {arch}), {memory_gib} GiB, {os} {kernel}, {file_system}, {io}")
+        write!(f, "{computer}, {file_system}, {io}")
     }
-}
-
-/// The first value of `name` in a file of `name : value` lines.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name).then(|| value.trim())
-    })
-}
-
-fn memory_gib(meminfo: &str) -> u64 {
-    let kib = field(meminfo, "MemTotal").and_then(|value| value.strip_suffix(" kB"));
-    let kib: u64 = kib.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    // Rounded up: the kernel keeps some for itself.
-    kib.div_ceil(1 << 20)
 }
 
 /// The type of the mount that `path` lies on: the longest mount point above it, the last one mounted there.
@@ -99,17 +72,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_by_their_whole_name() {
-        assert_eq!(field("model : 6\nmodel name\t: A chip\n", "model name"), Some("A chip"));
-        assert_eq!(memory_gib("MemTotal:       24634532 kB\n"), 24);
-        assert_eq!(memory_gib("no such thing"), 0);
-    }
-
-    #[test]
     fn this_machine_has_a_core_and_a_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let machine = Machine::of(dir.path()).unwrap();
-        assert!(machine.cores >= 1);
+        assert!(machine.computer.cores >= 1);
         assert!(!machine.to_string().contains('/') || machine.to_string().contains("I/O"));
     }
 }

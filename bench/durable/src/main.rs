@@ -14,9 +14,6 @@ mod peer;
 mod raw;
 mod report;
 mod state;
-mod stats;
-mod stopwatch;
-mod target;
 mod units;
 
 use std::process::ExitCode;

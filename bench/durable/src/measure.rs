@@ -22,9 +22,10 @@ pub(crate) use encoding::EncodingResult;
 pub(crate) use restore::RestoreResult;
 pub(crate) use stall::StallResult;
 
+use grafos_bench_support::Samples;
+
 use crate::Result;
 use crate::contender::Contender;
-use crate::stats::Samples;
 use crate::units::ByteSize;
 
 /// Where, how often, how large.

@@ -6,10 +6,11 @@ use grafos_collections::durable::{Bulk, Committed, Durable, blocks_needed};
 use grafos_std::block::{BlockBuilder, BlockLease};
 use grafos_std::host::{Host, LocalHost};
 
+use grafos_bench_support::timed;
+
 use crate::Result;
 use crate::contender::Commit;
 use crate::state::State;
-use crate::stopwatch::timed;
 use crate::units::ByteSize;
 
 /// How many states a volume holds.

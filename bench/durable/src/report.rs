@@ -1,6 +1,5 @@
 //! [`Report`]: the tables, the document around them, and the plot.
 
-mod axis;
 mod document;
 mod judged;
 mod plot;

@@ -1,7 +1,9 @@
-//! Bytes, seconds and rates as people read them.
+//! Bytes and rates as people read them.
 
 use std::fmt;
 use std::str::FromStr;
+
+use grafos_bench_support::three_digits;
 
 /// A number of bytes: at least one, at most [`MAX`](ByteSize::MAX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,15 +64,6 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// Three digits and a unit: `57.1 µs`, `152 ms`.
-pub(crate) fn seconds(secs: f64) -> String {
-    match secs {
-        _ if secs < 1e-3 => format!("{} µs", three_digits(secs * 1e6)),
-        _ if secs < 1.0 => format!("{} ms", three_digits(secs * 1e3)),
-        _ => format!("{} s", three_digits(secs)),
-    }
-}
-
 /// Three digits and a unit: `1.76 GB/s`, `7.43 MB/s`.
 pub(crate) fn rate(bytes: usize, secs: f64) -> String {
     let per_sec = per_sec(bytes, secs);
@@ -94,14 +87,6 @@ pub(crate) fn mebibytes(bytes: usize) -> String {
         format!("{} KiB", three_digits(mib * 1024.0))
     } else {
         format!("{} MiB", three_digits(mib))
-    }
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        _ if value < 10.0 => format!("{value:.2}"),
-        _ if value < 100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
     }
 }
 
@@ -131,9 +116,6 @@ mod tests {
 
     #[test]
     fn figures_keep_three_digits() {
-        assert_eq!(seconds(57.1234e-6), "57.1 µs");
-        assert_eq!(seconds(0.1523), "152 ms");
-        assert_eq!(seconds(1.0), "1.00 s");
         assert_eq!(rate(1_760_000_000, 1.0), "1.76 GB/s");
         assert_eq!(rate(512, 70e-6), "7.31 MB/s");
         assert_eq!(mebibytes(3 << 19), "1.50 MiB");

@@ -24,12 +24,22 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// The virtual machine for PTX: instructions a second on one core and on two, beside plain Rust.
+    #[command(disable_help_flag = true)]
+    Ptx {
+        /// Passed on to the benchmark; `--quick` for a short look, `--help` for all of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 /// Builds with optimization and runs, in the root of the repository.
 pub(crate) fn bench(args: &BenchArgs) -> Result<(), XtaskError> {
-    let Bench::Durable { args } = &args.what;
+    let (step, package, args) = match &args.what {
+        Bench::Durable { args } => ("benchmark of Durable<T>", "grafos-bench-durable", args),
+        Bench::Ptx { args } => ("benchmark of PTX on the processor", "grafos-bench-ptx", args),
+    };
     let mut command = repo::cargo();
-    command.args(["run", "--release", "--quiet", "--package", "grafos-bench-durable", "--"]).args(args);
-    step::run("benchmark of Durable<T>", &mut command)
+    command.args(["run", "--release", "--quiet", "--package", package, "--"]).args(args);
+    step::run(step, &mut command)
 }

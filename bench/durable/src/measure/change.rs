@@ -6,12 +6,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
+use grafos_bench_support::Samples;
+
 use super::{Plan, settle};
 use crate::Result;
 use crate::contender::Commit;
 use crate::ours::{CHUNK_BYTES, Ours, SLOTS};
 use crate::state::{State, change_ranges, mixed};
-use crate::stats::Samples;
 use crate::units::ByteSize;
 
 /// Where the hundredth lies.

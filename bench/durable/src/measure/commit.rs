@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use grafos_bench_support::{Ratio, Samples, timed};
+
 use super::{Plan, best_raw, must_match, ours, raw_steps, repeats, settle, turns};
 use crate::Result;
 use crate::contender::{Commit, Contender, RAW_NAME};
@@ -9,8 +11,6 @@ use crate::ours::Ours;
 use crate::peer::{Journal, Redb, Rename, Sqlite};
 use crate::raw::RawFile;
 use crate::state::State;
-use crate::stats::{Ratio, Samples};
-use crate::stopwatch::timed;
 use crate::units::ByteSize;
 
 /// Seconds per commit, by contender.

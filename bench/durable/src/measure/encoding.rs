@@ -4,13 +4,13 @@ use grafos_collections::durable::{Bulk, Durable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use grafos_bench_support::{Samples, timed};
+
 use super::{Plan, settle, turns};
 use crate::Result;
 use crate::ours::{lease_for, open_host};
 use crate::peer::Rename;
 use crate::state::mixed;
-use crate::stats::Samples;
-use crate::stopwatch::timed;
 use crate::units::ByteSize;
 
 /// Seconds per commit of a vector of 64-bit words.

@@ -1,13 +1,13 @@
 //! Restoring a state, verified, beside reading as many bytes from the disk into memory nobody has touched before.
 
+use grafos_bench_support::{Ratio, Samples, timed};
+
 use super::{Plan, must_match, ours, raw_steps, repeats, settle, turns};
 use crate::Result;
 use crate::contender::{Commit, Contender};
 use crate::ours::Ours;
 use crate::raw::RawFile;
 use crate::state::State;
-use crate::stats::{Ratio, Samples};
-use crate::stopwatch::timed;
 use crate::units::ByteSize;
 
 /// Seconds per restore, and per raw read.

@@ -2,13 +2,13 @@
 
 use std::hint::black_box;
 
+use grafos_bench_support::{Ratio, Samples, timed};
+
 use super::{Plan, repeats, turns};
 use crate::Result;
 use crate::contender::Commit;
 use crate::ours::Ours;
 use crate::state::State;
-use crate::stats::{Ratio, Samples};
-use crate::stopwatch::timed;
 use crate::units::ByteSize;
 
 /// Seconds per call, and per copy.

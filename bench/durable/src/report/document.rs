@@ -56,10 +56,12 @@ mod tests {
     #[test]
     fn the_document_has_the_command_the_machine_the_plot_and_the_tables() {
         let machine = Machine {
-            cores: 2,
-            processor: "A chip".to_owned(),
-            memory_gib: 24,
-            kernel: "6.1.0".to_owned(),
+            computer: grafos_bench_support::Machine {
+                cores: 2,
+                processor: "A chip".to_owned(),
+                memory_gib: 24,
+                kernel: "6.1.0".to_owned(),
+            },
             file_system: "ext4".to_owned(),
             direct_io: true,
         };

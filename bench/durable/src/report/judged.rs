@@ -1,8 +1,8 @@
 //! [`Judged`]: a figure of ours, its baseline, and what was promised of their ratio.
 
+use grafos_bench_support::{Ratio, Target, Verdict};
+
 use crate::measure::{ChangeResult, CommitResult, Pattern, RestoreResult, Results, StallResult};
-use crate::stats::Ratio;
-use crate::target::{Target, Verdict};
 use crate::units::ByteSize;
 
 /// From this size on, speed is a share of the disk's and not the cost of a system call.

@@ -5,7 +5,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::Axis;
+use grafos_bench_support::Axis;
+
 use super::judged::{LARGE, SPEED_TARGET};
 use crate::Result;
 use crate::measure::CommitResult;

@@ -1,10 +1,11 @@
 //! Made-up results for the tests of the report: every kind of row, one target missed.
 
+use grafos_bench_support::Samples;
+
 use crate::contender::Contender;
 use crate::measure::{
     ChangeResult, CommitResult, Counts, EncodingResult, Pattern, RestoreResult, Results, StallResult,
 };
-use crate::stats::Samples;
 use crate::units::ByteSize;
 
 fn secs(value: f64) -> Samples {

@@ -1,43 +1,10 @@
 //! The results as Markdown tables: ours beside its baseline in every row, and the verdict where there is a target.
 
+use grafos_bench_support::{Samples, Table, Target, Verdict, seconds};
+
 use super::judged::Judged;
 use crate::measure::{ChangeResult, CommitResult, EncodingResult, Results};
-use crate::stats::Samples;
-use crate::target::{Target, Verdict};
-use crate::units::{ByteSize, mebibytes, rate, seconds};
-
-/// Rows of cells under a head.
-struct Table {
-    head: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn new<'a>(head: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { head: head.into_iter().map(str::to_owned).collect(), rows: Vec::new() }
-    }
-
-    fn push(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
-    }
-
-    /// As Markdown: columns padded to be read as they are, names to the left and figures to the right.
-    fn markdown(&self) -> String {
-        let width_of = |column: usize| {
-            let cells = self.rows.iter().chain([&self.head]).filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(3)
-        };
-        let widths: Vec<usize> = (0..self.head.len()).map(width_of).collect();
-        let line = |row: &Vec<String>| {
-            let cells: Vec<String> =
-                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            format!("| {} |\n", cells.join(" | "))
-        };
-        let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-        let body: String = self.rows.iter().map(line).collect();
-        format!("{}| {} |\n{body}", line(&self.head), rules.join(" | "))
-    }
-}
+use crate::units::{ByteSize, mebibytes, rate};
 
 /// All tables, each under a heading.
 pub(super) fn all(results: &Results) -> String {
@@ -157,13 +124,6 @@ fn encodings(encoding: &EncodingResult) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
-
-    #[test]
-    fn a_table_is_aligned_markdown() {
-        let mut table = Table::new(["what", "µ"]);
-        table.push(["a".to_owned(), "12345".to_owned()]);
-        assert_eq!(table.markdown(), "| what | µ     |\n| ---- | ----- |\n| a    | 12345 |\n");
-    }
 
     #[test]
     fn every_figure_stands_beside_its_baseline_with_the_verdict() {

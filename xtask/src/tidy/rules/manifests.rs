@@ -1,5 +1,6 @@
 //! Manifests of the packages: lints and dependencies are declared once, in the root.
 
+use super::rust_words::UNSAFE_PACKAGES;
 use crate::tidy::{Finding, SourceFile, Tree};
 
 /// One `key = value` of a manifest, with the section that it stands in.
@@ -49,7 +50,8 @@ fn inherits(entry: &Entry<'_>) -> bool {
     is_dotted || fields.any(|field| field.replace(' ', "") == "workspace=true")
 }
 
-/// `[lints] workspace = true`, so that one list of lints holds for all.
+/// `[lints] workspace = true`, so that one list of lints holds for all. A package that may hold `unsafe` code can't say
+/// so: it repeats the list, with the one difference, and must deny `unsafe` without a reason.
 pub(crate) fn lints_are_the_workspace_s(tree: &Tree) -> Vec<Finding> {
     let takes_them = |file: &SourceFile| {
         entries(&file.text).iter().any(|entry| match (entry.section, entry.key) {
@@ -57,8 +59,42 @@ pub(crate) fn lints_are_the_workspace_s(tree: &Tree) -> Vec<Finding> {
             _ => false,
         })
     };
+    let may_differ = |file: &SourceFile| UNSAFE_PACKAGES.iter().any(|package| file.path.starts_with(package));
     let own = members(tree).filter(|file| !takes_them(file));
-    own.map(|file| Finding::file(&file.path, "must say `[lints]` `workspace = true`")).collect()
+    let (unsafe_ones, others): (Vec<_>, Vec<_>) = own.partition(|file| may_differ(file));
+    let mut findings: Vec<_> = others
+        .iter()
+        .map(|file| Finding::file(&file.path, "must say `[lints]` `workspace = true`"))
+        .collect();
+    findings.extend(unsafe_ones.iter().flat_map(|file| lints_that_are_not_repeated(tree, file)));
+    findings
+}
+
+/// The lints of the workspace that a package with `unsafe` code has left out or changed.
+fn lints_that_are_not_repeated(tree: &Tree, file: &SourceFile) -> Vec<Finding> {
+    let own = entries(&file.text);
+    let has = |section: &str, key: &str, value: &str| {
+        own.iter().any(|entry| entry.section == section && entry.key == key && entry.value == value)
+    };
+    let mut wanted = Vec::new();
+    for entry in tree.file("Cargo.toml").map(|root| entries(&root.text)).unwrap_or_default() {
+        let Some(section) = entry.section.strip_prefix("workspace.") else { continue };
+        let value = match entry.key {
+            "unsafe_code" => "\"allow\"".to_owned(),
+            "undocumented_unsafe_blocks" => "\"deny\"".to_owned(),
+            _ => entry.value,
+        };
+        if section.starts_with("lints.") {
+            wanted.push((section.to_owned(), entry.key.to_owned(), value));
+        }
+    }
+    wanted.push(("lints.rust".to_owned(), "unsafe_op_in_unsafe_fn".to_owned(), "\"deny\"".to_owned()));
+    let missing = wanted.into_iter().filter(|(section, key, value)| !has(section, key, value));
+    missing
+        .map(|(section, key, value)| {
+            Finding::file(&file.path, format!("must say `{key} = {value}` in [{section}]"))
+        })
+        .collect()
 }
 
 /// Each dependency comes from the workspace, where its version and its reason stand.
@@ -132,6 +168,20 @@ mod tests {
         assert_eq!(lints_are_the_workspace_s(&tree("[package]\nname = \"a\"\n")).len(), 1);
         assert_eq!(lints_are_the_workspace_s(&tree("[lints]\nworkspace = false\n")).len(), 1);
         assert_eq!(lints_are_the_workspace_s(&tree("[package]\nname = \"a\"\n[workspace]\n")), []);
+    }
+
+    #[test]
+    fn a_package_with_unsafe_code_repeats_the_lints_of_the_workspace() {
+        let root = "[workspace]\n[workspace.lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"forbid\"\n";
+        let found = |manifest: &str| {
+            let tree = Tree::of(&[("Cargo.toml", root), ("crates/grafos-gpu-cuda/Cargo.toml", manifest)]);
+            lints_are_the_workspace_s(&tree).len()
+        };
+        let good = "[lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"allow\"\nunsafe_op_in_unsafe_fn = \"deny\"\n";
+        assert_eq!(found(good), 0);
+        assert_eq!(found(&good.replace("missing_docs = \"warn\"\n", "")), 1);
+        assert_eq!(found(&good.replace("\"deny\"", "\"allow\"")), 1);
+        assert_eq!(found("[package]\nname = \"grafos-gpu-cuda\"\n"), 3);
     }
 
     #[test]

@@ -6,13 +6,14 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 
 /// A linear axis; for a logarithmic one, hand in logarithms.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub struct Axis {
     range: Range<f64>,
     ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
-    pub(super) fn new(range: Range<f64>, ticks: impl IntoIterator<Item = (f64, String)>) -> Self {
+    /// Labels stand at the ticks, given as `(place, label)`.
+    pub fn new(range: Range<f64>, ticks: impl IntoIterator<Item = (f64, String)>) -> Self {
         Self { range, ticks: ticks.into_iter().collect() }
     }
 }

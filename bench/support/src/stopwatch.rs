@@ -1,4 +1,4 @@
-//! The one place where this program reads a clock.
+//! The one place where a benchmark reads a clock.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use std::time::Instant;
     clippy::disallowed_methods,
     reason = "times work of seconds at most, during which no machine sleeps"
 )]
-pub(crate) fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
+pub fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
     let start = Instant::now();
     let answer = work();
     (answer, start.elapsed().as_secs_f64())

@@ -4,21 +4,26 @@ use std::fmt;
 
 /// The bound that a ratio has to keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Target {
+pub enum Target {
+    /// It must be this or more.
     AtLeast(f64),
+    /// It must be this or less.
     AtMost(f64),
 }
 
 /// Whether it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// Yes.
     Met,
+    /// No.
     Missed,
 }
 
 impl Target {
     /// A ratio that is not a number misses every target.
-    pub(crate) fn judge(self, ratio: f64) -> Verdict {
+    #[must_use]
+    pub fn judge(self, ratio: f64) -> Verdict {
         let met = match self {
             Self::AtLeast(bound) => ratio >= bound,
             Self::AtMost(bound) => ratio <= bound,

@@ -2,16 +2,18 @@
 
 /// One figure per round, in the order of the rounds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
-    pub(crate) fn push(&mut self, sample: f64) {
+    /// Adds the figure of the next round.
+    pub fn push(&mut self, sample: f64) {
         self.0.push(sample);
     }
 
     /// The middle, or the mean of the two in the middle. Of no samples at all it is not a number, which meets no
     /// target.
-    pub(crate) fn median(&self) -> f64 {
+    #[must_use]
+    pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let upper = sorted.len() / 2;
@@ -22,14 +24,21 @@ impl Samples {
         }
     }
 
+    /// The highest; of no samples at all not a number.
+    #[must_use]
+    pub fn highest(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
     /// These over those, round by round.
-    pub(crate) fn over(&self, below: &Self) -> Ratio {
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Ratio {
         let by_round: Self = self.0.iter().zip(&below.0).map(|(above, below)| above / below).collect();
         Ratio {
             of_medians: self.median() / below.median(),
             median: by_round.median(),
             lowest: by_round.0.iter().copied().fold(f64::NAN, f64::min),
-            highest: by_round.0.iter().copied().fold(f64::NAN, f64::max),
+            highest: by_round.highest(),
         }
     }
 }
@@ -42,15 +51,15 @@ impl FromIterator<f64> for Samples {
 
 /// How two figures compare.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ratio {
+pub struct Ratio {
     /// Median over median: what targets are judged on.
-    pub(crate) of_medians: f64,
+    pub of_medians: f64,
     /// The median of the rounds' own ratios: both figures of a round met the same neighbours on the machine.
-    pub(crate) median: f64,
+    pub median: f64,
     /// The smallest ratio of a round.
-    pub(crate) lowest: f64,
+    pub lowest: f64,
     /// The largest ratio of a round.
-    pub(crate) highest: f64,
+    pub highest: f64,
 }
 
 #[cfg(test)]

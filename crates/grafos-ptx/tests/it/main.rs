@@ -3,5 +3,5 @@
 
 mod corpus;
 mod load;
-mod run;
 mod ops;
+mod run;

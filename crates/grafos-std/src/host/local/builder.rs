@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fabricbios_core::clock::{Clock, SystemClock};
 
-use super::home;
+use super::home::{self, Home};
 use super::{LocalBlockHost, LocalMemHost};
 use crate::error::{FabricError, Result};
 use crate::host::Host;
@@ -125,12 +125,25 @@ impl LocalHostBuilder {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn open_block_host(self) -> Result<LocalBlockHost> {
-        let clock = self.clock_or_system();
-        let path = match self.home {
-            Some(path) => path,
-            None => home::locate(|name| env::var_os(name), env::home_dir)?,
-        };
-        LocalBlockHost::open(&path, self.io_mode, clock)
+        LocalBlockHost::open(&self.home_path()?, self.io_mode, self.clock_or_system())
+    }
+
+    /// Only the home directory, made and found private, for what else a program keeps of its user's. The path has no
+    /// links in it.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_home(self) -> Result<PathBuf> {
+        let home = Home::open(&self.home_path()?)?;
+        home.sync()?;
+        Ok(home.path().to_owned())
+    }
+
+    fn home_path(&self) -> Result<PathBuf> {
+        match &self.home {
+            Some(path) => Ok(path.clone()),
+            None => home::locate(|name| env::var_os(name), env::home_dir),
+        }
     }
 
     fn clock_or_system(&self) -> Arc<dyn Clock> {
@@ -141,6 +154,21 @@ impl LocalHostBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_home_alone_can_be_opened_and_is_private_and_without_links() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let (real, link) = (temp.path().join("real"), temp.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let home = LocalHost::builder().home(&link).open_home().unwrap();
+        assert_eq!(home, real.canonicalize().unwrap());
+        assert_eq!(std::fs::metadata(&home).unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let refused = LocalHost::builder().home(&link).open_home().unwrap_err();
+        assert!(matches!(refused, FabricError::InsecureHome { .. }), "{refused}");
+    }
 
     #[test]
     fn the_io_variable_takes_two_words_and_refuses_others() {

@@ -77,6 +77,11 @@ impl Home {
         Ok(Self { root, volumes })
     }
 
+    /// Where it is, without links.
+    pub(super) fn path(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(super) fn volumes(&self) -> &SecureDir {
         &self.volumes
     }

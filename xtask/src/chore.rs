@@ -2,5 +2,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod fix;
+pub(crate) mod sim;
 pub(crate) mod torture;
 pub(crate) mod verify;

@@ -41,6 +41,9 @@ enum Verb {
     Bench(chore::bench::BenchArgs),
     /// Kill the real recipe again and again, and compare its result bit by bit with an undisturbed run.
     Torture(chore::torture::TortureArgs),
+    /// Run the real protocol of replication in seeded worlds where much goes wrong, and hold every fact against its
+    /// invariants.
+    Sim(chore::sim::SimArgs),
     /// Cut the power of a real program on a real file system, at hundreds of points, and look for lost data.
     ///
     /// See docs/powercut.md.
@@ -77,6 +80,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
         Verb::Tidy => tidy::run(),
         Verb::Bench(args) => chore::bench::bench(args),
         Verb::Torture(args) => chore::torture::torture(args),
+        Verb::Sim(args) => chore::sim::sim(args),
         Verb::Powercut(args) => powercut::run(args),
         Verb::Ptx(args) => ptx::run(args),
         Verb::Gpu(args) => gpu::run(args),

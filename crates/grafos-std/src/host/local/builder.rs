@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fabricbios_core::clock::{Clock, SystemClock};
 
-use super::home;
+use super::home::{self, Home};
 use super::{LocalBlockHost, LocalGpuHost, LocalGpuHostBuilder, LocalMemHost};
 use crate::error::{FabricError, Result};
 use crate::gpu::{GpuError, UnavailableReason};
@@ -161,6 +161,17 @@ impl LocalHostBuilder {
         LocalBlockHost::open(&self.home_path()?, self.io_mode, self.clock_or_system())
     }
 
+    /// Only the home directory, made and found private, for what else a program keeps of its user's. The path has no
+    /// links in it.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_home(self) -> Result<PathBuf> {
+        let home = Home::open(&self.home_path()?)?;
+        home.sync()?;
+        Ok(home.path().to_owned())
+    }
+
     /// Where the home is. Absolute, since files in it are opened later, too.
     fn home_path(&self) -> Result<PathBuf> {
         let path = match &self.home {
@@ -191,6 +202,21 @@ mod tests {
             assert!(error.to_string().contains(&format!("GRAFOS_GPU={other} ")), "{error}");
             assert!(error.to_string().contains("grafos-gpu-cuda"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_home_alone_can_be_opened_and_is_private_and_without_links() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let (real, link) = (temp.path().join("real"), temp.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let home = LocalHost::builder().home(&link).open_home().unwrap();
+        assert_eq!(home, real.canonicalize().unwrap());
+        assert_eq!(std::fs::metadata(&home).unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let refused = LocalHost::builder().home(&link).open_home().unwrap_err();
+        assert!(matches!(refused, FabricError::InsecureHome { .. }), "{refused}");
     }
 
     #[test]

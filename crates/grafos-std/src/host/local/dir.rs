@@ -206,6 +206,10 @@ impl SecureDir {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

@@ -87,6 +87,11 @@ impl Home {
         dir.ok_or_else(|| FabricError::io("open", &self.root.path_of(GPU), missing()))
     }
 
+    /// Where it is, without links.
+    pub(super) fn path(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(super) fn volumes(&self) -> &SecureDir {
         &self.volumes
     }

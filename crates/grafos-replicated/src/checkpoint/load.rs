@@ -1,0 +1,128 @@
+//! How a state is loaded: found in the register, verified on its way.
+
+use std::io;
+
+use serde::de::DeserializeOwned;
+
+use super::{LoadedCheckpoint, ReplicatedCheckpoint};
+use crate::download::Download;
+use crate::error::ReplicatedError;
+use crate::names::{CheckpointName, Version};
+use crate::register::{Register, SavedVersion};
+
+impl ReplicatedCheckpoint {
+    /// The current state, if there is one.
+    ///
+    /// # Errors
+    /// [`PayloadUnavailable`](ReplicatedError::PayloadUnavailable) and
+    /// [`ReadQuorumNotMet`](ReplicatedError::ReadQuorumNotMet) if too few replicas have a good copy: an older version
+    /// is never given out in its place. Those of [`current_version`](Self::current_version).
+    pub fn load_latest(
+        &mut self,
+        name: &CheckpointName,
+    ) -> Result<Option<LoadedCheckpoint<Vec<u8>>>, ReplicatedError> {
+        let Some(register) = self.register(name)? else { return Ok(None) };
+        register.head().map(|saved| self.load_saved(name, saved)).transpose()
+    }
+
+    /// The state of this version.
+    ///
+    /// # Errors
+    /// [`VersionNotKept`](ReplicatedError::VersionNotKept), and those of [`load_latest`](Self::load_latest).
+    pub fn load_version(
+        &mut self,
+        name: &CheckpointName,
+        version: Version,
+    ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
+        let register = self.register(name)?;
+        let saved = register.as_ref().and_then(|register| register.at(version));
+        match saved {
+            Some(saved) => self.load_saved(name, saved),
+            None => Err(not_kept(name, version, register.as_ref())),
+        }
+    }
+
+    /// The current value, if there is one.
+    ///
+    /// # Errors
+    /// [`Serialization`](ReplicatedError::Serialization) if the bytes are not such a value, and those of
+    /// [`load_latest`](Self::load_latest).
+    pub fn load<T: DeserializeOwned>(
+        &mut self,
+        name: &CheckpointName,
+    ) -> Result<Option<LoadedCheckpoint<T>>, ReplicatedError> {
+        let Some(LoadedCheckpoint { value, version, epoch }) = self.load_latest(name)? else {
+            return Ok(None);
+        };
+        let value = postcard::from_bytes(&value).map_err(|cause| ReplicatedError::Serialization {
+            what: "the saved bytes are not such a value",
+            cause,
+        })?;
+        Ok(Some(LoadedCheckpoint { value, version, epoch }))
+    }
+
+    /// Writes the current state to `sink`, chunk by chunk, each one verified before; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`load_latest`](Self::load_latest). What was written until then is good, but not all.
+    pub fn load_into(
+        &mut self,
+        name: &CheckpointName,
+        sink: &mut dyn io::Write,
+    ) -> Result<Option<Version>, ReplicatedError> {
+        let Some(register) = self.register(name)? else { return Ok(None) };
+        let Some(saved) = register.head() else { return Ok(None) };
+        self.copy_saved(name, saved, sink)?;
+        Ok(Some(saved.version))
+    }
+
+    fn load_saved(
+        &mut self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+    ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
+        let mut value = Vec::new();
+        self.copy_saved(name, saved, &mut value)?;
+        Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
+    }
+
+    fn copy_saved(
+        &mut self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        sink: &mut dyn io::Write,
+    ) -> Result<(), ReplicatedError> {
+        let space = self.space(name);
+        let mut download = Download::new(&self.replicas, &space, name, saved);
+        let needed = self.policy.reads();
+        if needed > 1 {
+            let verified = download.verified_copies(needed);
+            if verified < needed {
+                return Err(ReplicatedError::ReadQuorumNotMet {
+                    checkpoint: name.clone(),
+                    version: saved.version,
+                    needed,
+                    verified,
+                    failures: download.failures(),
+                });
+            }
+        }
+        let manifest = download.manifest()?;
+        download.copy_to(&manifest, sink)?;
+        for (replica, error) in download.into_failures().0 {
+            tracing::warn!(resource = %self.resource, checkpoint = %name, %replica, %error, "a copy is not good: repair it");
+        }
+        self.manifests.insert(name.clone(), manifest);
+        Ok(())
+    }
+}
+
+fn not_kept(name: &CheckpointName, asked: Version, register: Option<&Register>) -> ReplicatedError {
+    let oldest = register.and_then(|register| register.history.first());
+    ReplicatedError::VersionNotKept {
+        checkpoint: name.clone(),
+        asked,
+        oldest: oldest.map_or(Version::NONE, |saved| saved.version),
+        newest: register.map_or(Version::NONE, |register| register.version),
+    }
+}

@@ -1,0 +1,157 @@
+//! [`DirectoryWriter`]: one blob on its way to its name.
+//!
+//! Invariant: after a write or a sync has failed, the blob is lost: what a file holds after a failed sync can't be
+//! known, and a second sync would not tell.
+
+use std::io::Write;
+
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
+
+use super::temporary::Temporary;
+use crate::embedded::dir::Dir;
+use crate::error::StoreError;
+use crate::payload_replica::BlobWriter;
+
+/// Small writes are collected up to this; larger ones go straight through.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// From this length on, room is taken before the first byte is written.
+const RESERVE_FROM_BYTES: u64 = 1 << 20;
+
+/// A blob that is being written.
+#[derive(Debug)]
+pub(super) struct DirectoryWriter {
+    space: Dir,
+    name: String,
+    temporary: Temporary,
+    buffer: Vec<u8>,
+    /// Of the blob, what is in the buffer included.
+    len_bytes: u64,
+    max_bytes: Option<u64>,
+    /// Takes the place of what has its name.
+    replaces: bool,
+    /// How long the file was made in advance.
+    reserved_bytes: u64,
+    is_lost: bool,
+}
+
+impl DirectoryWriter {
+    pub(super) fn new(
+        writing: &Dir,
+        space: Dir,
+        name: String,
+        max_bytes: Option<u64>,
+        replaces: bool,
+    ) -> Result<Self, StoreError> {
+        let temporary = Temporary::new(writing, OFlags::empty())?;
+        let reserved_bytes = match max_bytes {
+            Some(bytes) if bytes >= RESERVE_FROM_BYTES => reserve(&temporary, bytes)?,
+            _ => 0,
+        };
+        let buffer = Vec::new();
+        Ok(Self {
+            space,
+            name,
+            temporary,
+            buffer,
+            len_bytes: 0,
+            max_bytes,
+            replaces,
+            reserved_bytes,
+            is_lost: false,
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let len_bytes = self.len_bytes.saturating_add(bytes.len() as u64);
+        if let Some(limit) = self.max_bytes.filter(|limit| len_bytes > *limit) {
+            return Err(StoreError::TooLarge { what: self.what(), limit, found: len_bytes });
+        }
+        self.len_bytes = len_bytes;
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.write_buffer()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            return self.write_through(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> Result<(), StoreError> {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.write_through(&buffer)?;
+        self.buffer = buffer;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn write_through(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut file = self.temporary.file();
+        file.write_all(bytes).map_err(|error| self.temporary.error("write", error.raw_os_error()))
+    }
+
+    /// Cuts off what was reserved and not used, and makes the rest durable.
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        self.write_buffer()?;
+        let file = self.temporary.file();
+        if self.reserved_bytes > self.len_bytes {
+            file.set_len(self.len_bytes)
+                .map_err(|error| self.temporary.error("set length", error.raw_os_error()))?;
+        }
+        file.sync_all().map_err(|error| self.temporary.error("sync", error.raw_os_error()))
+    }
+
+    fn what(&self) -> String {
+        self.space.path_of(&self.name).display().to_string()
+    }
+}
+
+impl BlobWriter for DirectoryWriter {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.is_lost {
+            return Err(after_failure(self.what()));
+        }
+        let result = self.append(bytes);
+        self.is_lost = result.is_err();
+        result
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+        if self.is_lost {
+            return Err(after_failure(self.what()));
+        }
+        self.make_durable()?;
+        if self.replaces {
+            self.temporary.publish_over(&self.space, &self.name)?;
+        } else if !self.temporary.publish(&self.space, &self.name)? {
+            return Err(StoreError::AlreadyExists { what: self.what() });
+        }
+        self.space.sync()
+    }
+}
+
+fn after_failure(what: String) -> StoreError {
+    StoreError::InvalidRequest { what, problem: "a blob goes on after a write that failed" }
+}
+
+/// Takes room for so many bytes, where the file system can; how long the file has become.
+fn reserve(temporary: &Temporary, bytes: u64) -> Result<u64, StoreError> {
+    match rustix::io::retry_on_intr(|| {
+        rustix::fs::fallocate(temporary.file(), FallocateFlags::empty(), 0, bytes)
+    }) {
+        Ok(()) => Ok(bytes),
+        // More than a file can have, here or anywhere: so there is no room for it either.
+        Err(Errno::FBIG) => Err(temporary.error("reserve", Some(Errno::NOSPC.raw_os_error()))),
+        Err(Errno::NOSPC | Errno::DQUOT) => {
+            Err(temporary.error("reserve", Some(Errno::NOSPC.raw_os_error())))
+        }
+        Err(Errno::INVAL) if i64::try_from(bytes).is_err() => {
+            Err(temporary.error("reserve", Some(Errno::NOSPC.raw_os_error())))
+        }
+        // This file system can't; the writes will tell.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(0),
+        Err(errno) => Err(temporary.error("reserve", Some(errno.raw_os_error()))),
+    }
+}

@@ -1,0 +1,114 @@
+//! Changes of a whole store of effects: [`EffectsTakeOver`], [`RaiseLowWater`].
+
+use fabricbios_core::lease::{FenceEpoch, StaleEpochError};
+
+use super::EffectsClaim;
+use crate::effect_record::EffectsHead;
+use crate::error::ReplicatedError;
+use crate::metadata_store::{Record, RecordKey};
+use crate::protocol::change::{Decision, Intent, RingBody, Then};
+use crate::ring::Nonce;
+
+/// Fences every holder so far: goes above them all, or to the epoch that another store has given out.
+#[derive(Debug)]
+pub struct EffectsTakeOver {
+    claim: EffectsClaim,
+    keys: [RecordKey; 1],
+    /// None for the next one.
+    to: Option<FenceEpoch>,
+}
+
+impl EffectsTakeOver {
+    /// A takeover to this epoch, or to the next one.
+    #[must_use]
+    pub fn new(claim: EffectsClaim, to: Option<FenceEpoch>) -> Self {
+        let keys = [claim.head_key()];
+        Self { claim, keys, to }
+    }
+}
+
+impl Intent for EffectsTakeOver {
+    type Body = EffectsHead;
+    type Output = FenceEpoch;
+
+    fn keys(&self) -> &[RecordKey] {
+        &self.keys
+    }
+
+    fn decode(&self, first: &Record) -> Result<EffectsHead, ReplicatedError> {
+        EffectsHead::decode(&self.claim.head_key(), &first.body)
+    }
+
+    fn decide(
+        &mut self,
+        first: Option<EffectsHead>,
+        _: &[Option<Record>],
+        nonce: Nonce,
+    ) -> Result<Decision<FenceEpoch>, ReplicatedError> {
+        let current = first.as_ref().map_or(self.claim.opened_at, |head| head.epoch);
+        // Whoever takes over need not be of the current epoch.
+        let (head, _) = self.claim.head(first, current)?;
+        let epoch = match self.to {
+            None => current.next().map_err(|_| ReplicatedError::TooLarge {
+                what: "epoch",
+                limit: u64::MAX,
+                found: current.0,
+            })?,
+            Some(to) if to < current => {
+                let stale = StaleEpochError { held: to, current };
+                return Err(ReplicatedError::stale(&self.claim.resource, stale));
+            }
+            Some(to) => to,
+        };
+        let head = EffectsHead { epoch, ..head };
+        Ok(Decision::Write { puts: vec![(0, Some(head.encode_as(nonce)?))], then: Then::Finish(epoch) })
+    }
+}
+
+/// Moves the low-water mark up. It never falls.
+#[derive(Debug)]
+pub struct RaiseLowWater {
+    claim: EffectsClaim,
+    keys: [RecordKey; 1],
+    low_water: u64,
+    epoch: FenceEpoch,
+}
+
+impl RaiseLowWater {
+    /// A mark of at least `low_water`.
+    #[must_use]
+    pub fn new(claim: EffectsClaim, low_water: u64, epoch: FenceEpoch) -> Self {
+        let keys = [claim.head_key()];
+        Self { claim, keys, low_water, epoch }
+    }
+}
+
+impl Intent for RaiseLowWater {
+    type Body = EffectsHead;
+    type Output = u64;
+
+    fn keys(&self) -> &[RecordKey] {
+        &self.keys
+    }
+
+    fn decode(&self, first: &Record) -> Result<EffectsHead, ReplicatedError> {
+        EffectsHead::decode(&self.claim.head_key(), &first.body)
+    }
+
+    fn decide(
+        &mut self,
+        first: Option<EffectsHead>,
+        _: &[Option<Record>],
+        nonce: Nonce,
+    ) -> Result<Decision<u64>, ReplicatedError> {
+        let (head, _) = self.claim.head(first, self.epoch)?;
+        if head.low_water >= self.low_water {
+            return Ok(Decision::Finish(head.low_water));
+        }
+        let head = EffectsHead { low_water: self.low_water, ..head };
+        Ok(Decision::Write {
+            puts: vec![(0, Some(head.encode_as(nonce)?))],
+            then: Then::Finish(self.low_water),
+        })
+    }
+}

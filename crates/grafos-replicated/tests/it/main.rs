@@ -1,0 +1,18 @@
+//! What only the public surface of the crate can show: checkpoints and effects over a faulty world, conformance of
+//! every store and replica, processes that share a register, hostile directories, full disks.
+//!
+//! The conformance suites are tested too: for each of their rules there is a store or a replica here that breaks it.
+#![cfg(test)]
+
+mod broken_metadata_store;
+mod broken_payload_replica;
+mod checkpoints;
+mod child;
+mod conformance;
+mod effects;
+mod full_disk;
+mod processes;
+mod seed;
+mod suites_find_flaws;
+mod support;
+mod world;

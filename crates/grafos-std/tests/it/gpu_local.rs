@@ -2,13 +2,16 @@
 //! place, limits for kernels that nobody vouches for.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use fabricbios_core::clock::{Clock, ManualClock};
 use fabricbios_core::recovery::Recovery;
 use grafos_std::FabricError;
 use grafos_std::gpu::{
     GpuBuilder, GpuError, GpuExclusivityClass, GpuFault, GpuLease, GpuSession, KernelArgs, KernelFaultKind,
+    LaunchConfig,
 };
 use grafos_std::host::testing::RamBlockHost;
 use grafos_std::host::{GpuHost, Host, LocalGpuHost, LocalGpuHostBuilder};
@@ -61,6 +64,28 @@ LOOP:
     bra LOOP;
 }
 
+.visible .entry greet_forever(.param .u64 flag)
+{
+    .reg .b64 %rd<4>;
+    .reg .b32 %r<3>;
+    mov.u64 %rd1, hello;
+    cvta.global.u64 %rd2, %rd1;
+    {
+        .param .b64 param0;
+        st.param.b64 [param0], %rd2;
+        .param .b64 param1;
+        st.param.b64 [param1], 0;
+        .param .b32 retval0;
+        call.uni (retval0), vprintf, (param0, param1);
+        ld.param.b32 %r1, [retval0];
+    }
+    ld.param.u64 %rd3, [flag];
+    mov.u32 %r2, 1;
+    st.global.u32 [%rd3], %r2;
+AGAIN:
+    bra AGAIN;
+}
+
 .visible .entry pairs()
 .reqntid 2, 1, 1
 {
@@ -69,7 +94,10 @@ LOOP:
 "#;
 
 fn host(builder: LocalGpuHostBuilder) -> (Host, LocalGpuHost) {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    host_at(Arc::new(ManualClock::default()), builder)
+}
+
+fn host_at(clock: Arc<dyn Clock>, builder: LocalGpuHostBuilder) -> (Host, LocalGpuHost) {
     let gpu = builder.clock(Arc::clone(&clock)).build().unwrap();
     let block = Arc::new(RamBlockHost::new(Arc::clone(&clock)));
     (Host::builder().block(block).gpu(Arc::new(gpu.clone())).clock(clock).build().unwrap(), gpu)
@@ -139,6 +167,29 @@ fn what_a_kernel_prints_goes_where_the_host_was_told() {
         run(&lease, "greet", KernelArgs::new()).unwrap();
     }
     assert_eq!(*printed.lock().unwrap(), b"hello\nhello\n");
+}
+
+#[test]
+fn a_kernel_stops_at_the_deadline_of_its_lease_though_nobody_asks() {
+    let (sender, stopped) = mpsc::channel();
+    let clock = Arc::new(ManualClock::default());
+    let printing = LocalGpuHost::builder().print_to(move |bytes| sender.send(bytes.to_vec()).unwrap());
+    let (host, gpu) = host_at(clock.clone(), printing);
+    let lease = lease(&host);
+    let mut session = GpuSession::new(&lease);
+    let (module, flag) = (session.module_load(KERNELS).unwrap(), session.mem_alloc(4).unwrap());
+    let stream = session.stream_create().unwrap();
+    let config = LaunchConfig::new([1; 3], [1; 3]).stream(&stream);
+    let args = KernelArgs::new().push_buffer(&flag);
+    session.launch_with_config(&module, "greet_forever", &config, args).unwrap();
+    while session.mem_read(&flag, 0, 4).unwrap() != [1, 0, 0, 0] {
+        thread::yield_now();
+    }
+    assert!(stopped.try_recv().is_err(), "what a kernel prints comes when it has ended");
+    clock.advance(Duration::from_secs(GpuBuilder::DEFAULT_LEASE_SECS + 1));
+    // No operation, and nobody asks the host.
+    assert_eq!(stopped.recv_timeout(Duration::from_secs(60)).unwrap(), b"hello\n");
+    assert!(gpu.usage().unwrap().is_idle());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod fix;
+pub(crate) mod preempt;
 pub(crate) mod sim;
 pub(crate) mod torture;
 pub(crate) mod verify;

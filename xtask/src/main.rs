@@ -41,6 +41,9 @@ enum Verb {
     Bench(chore::bench::BenchArgs),
     /// Kill the real recipe again and again, and compare its result bit by bit with an undisturbed run.
     Torture(chore::torture::TortureArgs),
+    /// Take the GPU away from a real training hundreds of times, in every way there is, and compare its weights bit by bit
+    /// with those of an undisturbed one.
+    Preempt(chore::preempt::PreemptArgs),
     /// Run the real protocol of replication in seeded worlds where much goes wrong, and hold every fact against its
     /// invariants.
     Sim(chore::sim::SimArgs),
@@ -80,6 +83,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
         Verb::Tidy => tidy::run(),
         Verb::Bench(args) => chore::bench::bench(args),
         Verb::Torture(args) => chore::torture::torture(args),
+        Verb::Preempt(args) => chore::preempt::preempt(args),
         Verb::Sim(args) => chore::sim::sim(args),
         Verb::Powercut(args) => powercut::run(args),
         Verb::Ptx(args) => ptx::run(args),

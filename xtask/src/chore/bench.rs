@@ -31,6 +31,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Training on a preemptible GPU: what its commits cost, beside the same loop without them.
+    #[command(disable_help_flag = true)]
+    Training {
+        /// Passed on to the benchmark; `--quick` for a short look, `--help` for all of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 /// Builds with optimization and runs, in the root of the repository.
@@ -38,6 +45,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), XtaskError> {
     let (step, package, args) = match &args.what {
         Bench::Durable { args } => ("benchmark of Durable<T>", "grafos-bench-durable", args),
         Bench::Ptx { args } => ("benchmark of PTX on the processor", "grafos-bench-ptx", args),
+        Bench::Training { args } => ("benchmark of a training", "grafos-bench-training", args),
     };
     let mut command = repo::cargo();
     command.args(["run", "--release", "--quiet", "--package", package, "--"]).args(args);

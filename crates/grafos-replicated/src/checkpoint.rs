@@ -127,8 +127,9 @@ impl ReplicatedCheckpoint {
         })
     }
 
-    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]; older ones are
-    /// collected.
+    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]. A save removes what
+    /// it pushes out; what can't be removed then, and what a writer left behind that died in the middle of a save,
+    /// [`collect_garbage`](Self::collect_garbage) does.
     #[must_use]
     pub fn keep_versions(mut self, versions: usize) -> Self {
         self.keep_versions = versions.clamp(1, MAX_KEEP_VERSIONS);

@@ -9,6 +9,7 @@ use std::io;
 use crate::error::{ReplicaFailures, ReplicatedError, StoreError};
 use crate::manifest::{Chunk, FOOTER_BYTES, Manifest, manifest_place};
 use crate::names::CheckpointName;
+use crate::observe;
 use crate::payload_replica::{BlobSpace, PayloadReplica};
 use crate::register::{BlobTag, SavedVersion};
 use crate::replicas::{Replica, Replicas};
@@ -123,6 +124,7 @@ impl<'a> Download<'a> {
 
     fn note(&mut self, at: usize, error: StoreError) {
         if !self.failed.iter().any(|(failed, _)| *failed == at) {
+            observe::copy_failed(&error);
             self.failed.push((at, error));
         }
     }

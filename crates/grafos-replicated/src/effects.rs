@@ -9,6 +9,7 @@ use crate::engine::{Engine, new_nonce};
 use crate::error::ReplicatedError;
 use crate::metadata_store::{CommitOutcome, Expect, RecordKey, Transaction};
 use crate::names::{CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, SchemaId, Version};
+use crate::observe;
 use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::protocol::effect::{
     EffectsClaim, EffectsTakeOver, RaiseLowWater, ReservationKind, Reserve, Settle,
@@ -108,7 +109,9 @@ impl ReplicatedIdempotencyStore {
     ) -> Result<Reservation, ReplicatedError> {
         key.checked()?;
         let reserve = Reserve::new(self.claim.clone(), key.clone(), operation, sequence, epoch);
-        let reserved = drive_plain(self.engine.registers().as_ref(), reserve)?;
+        let reserved = drive_plain(self.engine.registers().as_ref(), reserve);
+        observe::reserved(&reserved);
+        let reserved = reserved?;
         let value = EffectValue { outcome: reserved.outcome, operation, epoch };
         Ok(Reservation { key, kind: reserved.kind, version: reserved.version, value })
     }
@@ -125,7 +128,11 @@ impl ReplicatedIdempotencyStore {
         outcome: IdempotencyOutcome,
         epoch: FenceEpoch,
     ) -> Result<Version, ReplicatedError> {
-        drive_plain(self.engine.registers().as_ref(), self.settle(key, version, outcome, epoch)?)
+        let label = observe::label(&outcome);
+        let settle = self.settle(key, version, outcome, epoch)?;
+        let version = drive_plain(self.engine.registers().as_ref(), settle)?;
+        observe::settled(label);
+        Ok(version)
     }
 
     /// Gives the key back: the step has had no effect, and whoever reserves it next starts afresh.
@@ -262,8 +269,12 @@ pub fn commit_step(
     let mark = StepMark { key: key.clone(), operation: value.operation };
     let save = checkpoints.new_save(step.checkpoint, step.expected, step.epoch, Some(mark))?;
     let outcome = IdempotencyOutcome::Completed { effect: step.effect.map(<[u8]>::to_vec) };
+    let label = observe::label(&outcome);
     let settle = effects.settle(key.clone(), *version, outcome, step.epoch)?;
     let bytes = step.bytes;
     let intent = CommitStep::new(save, settle);
-    checkpoints.drive_save(step.checkpoint, intent, CommitStep::save_mut, |sink| write_all(sink, bytes))
+    let saved = checkpoints
+        .drive_save(step.checkpoint, intent, CommitStep::save_mut, |sink| write_all(sink, bytes))?;
+    observe::settled(label);
+    Ok(saved)
 }

@@ -55,6 +55,7 @@ mod manifest;
 pub mod memory;
 mod metadata_store;
 mod names;
+mod observe;
 mod payload_replica;
 mod placement;
 pub mod protocol;

@@ -114,6 +114,15 @@ impl Register {
         self.history.last()
     }
 
+    /// Every blob that a kept version is made of, once, in order.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<BlobTag> {
+        let mut blobs: Vec<_> = self.history.iter().flat_map(|saved| saved.blobs.iter().copied()).collect();
+        blobs.sort_unstable();
+        blobs.dedup();
+        blobs
+    }
+
     /// The state of this version, if it is kept.
     #[must_use]
     pub fn at(&self, version: Version) -> Option<&SavedVersion> {

@@ -8,6 +8,7 @@ use super::{LoadedCheckpoint, ReplicatedCheckpoint};
 use crate::download::Download;
 use crate::error::ReplicatedError;
 use crate::names::{CheckpointName, Version};
+use crate::observe;
 use crate::register::{Register, SavedVersion};
 
 impl ReplicatedCheckpoint {
@@ -21,8 +22,23 @@ impl ReplicatedCheckpoint {
         &mut self,
         name: &CheckpointName,
     ) -> Result<Option<LoadedCheckpoint<Vec<u8>>>, ReplicatedError> {
-        let Some(register) = self.register(name)? else { return Ok(None) };
-        register.head().map(|saved| self.load_saved(name, saved)).transpose()
+        let mut failed = None;
+        loop {
+            let Some(register) = self.register(name)? else { return Ok(None) };
+            let Some(saved) = register.head() else { return Ok(None) };
+            // Writers that are faster than this read may have pushed the version out meanwhile. That is no damage: the
+            // head has moved then, and its state is there.
+            match failed {
+                Some((seen, error)) if seen == *saved => return Err(error),
+                _ => {}
+            }
+            match self.load_saved(name, saved) {
+                Err(error @ ReplicatedError::PayloadUnavailable { .. }) => {
+                    failed = Some((saved.clone(), error));
+                }
+                other => return other.map(Some),
+            }
+        }
     }
 
     /// The state of this version.
@@ -92,6 +108,16 @@ impl ReplicatedCheckpoint {
         saved: &SavedVersion,
         sink: &mut dyn io::Write,
     ) -> Result<(), ReplicatedError> {
+        let resource = self.resource.clone();
+        observe::load(&resource, name, || self.verify_and_copy(name, saved, sink))
+    }
+
+    fn verify_and_copy(
+        &mut self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        sink: &mut dyn io::Write,
+    ) -> Result<(), ReplicatedError> {
         let space = self.space(name);
         let mut download = Download::new(&self.replicas, &space, name, saved);
         let needed = self.policy.reads();
@@ -110,7 +136,7 @@ impl ReplicatedCheckpoint {
         let manifest = download.manifest()?;
         download.copy_to(&manifest, sink)?;
         for (replica, error) in download.into_failures().0 {
-            tracing::warn!(resource = %self.resource, checkpoint = %name, %replica, %error, "a copy is not good: repair it");
+            tracing::warn!(%replica, %error, "a copy is not good: repair it");
         }
         self.manifests.insert(name.clone(), manifest);
         Ok(())

@@ -8,6 +8,7 @@ use crate::download::{Download, verify_blob};
 use crate::error::{ReplicaFailures, ReplicatedError, StoreError};
 use crate::manifest::Manifest;
 use crate::names::{CheckpointName, ReplicaId};
+use crate::observe;
 use crate::payload_replica::{BlobSpace, PayloadReplica};
 use crate::register::{BlobTag, Register, SavedVersion};
 use crate::replicas::Replica;
@@ -60,7 +61,10 @@ impl ReplicatedCheckpoint {
             for blob in register.blobs() {
                 match verify_blob(replica, &space, &versions, &blob) {
                     Ok(()) => scrubbed.verified += 1,
-                    Err(error) => scrubbed.faults.push((replica.id().clone(), blob, error)),
+                    Err(error) => {
+                        observe::copy_failed(&error);
+                        scrubbed.faults.push((replica.id().clone(), blob, error));
+                    }
                 }
             }
         }
@@ -82,6 +86,7 @@ impl ReplicatedCheckpoint {
                 Err(error) => repaired.failed.push((id, blob, error)),
             }
         }
+        observe::repaired(&self.resource, name, repaired.copied.len());
         Ok(repaired)
     }
 
@@ -124,6 +129,18 @@ impl ReplicatedCheckpoint {
             }
         }
         Ok(collected)
+    }
+
+    /// Removes blobs that a save of ours has just made dead. What can't be removed now is collected some other time.
+    pub(super) fn discard(&self, name: &CheckpointName, dead: &[BlobTag]) {
+        let space = self.space(name);
+        for replica in self.replicas.iter().filter(|_| !dead.is_empty()) {
+            let Ok(handle) = replica.handle() else { continue };
+            let failed = dead.iter().find_map(|blob| handle.delete(&space, blob).err());
+            if let Some(error) = failed {
+                tracing::debug!(replica = %replica.id(), %error, "what is no longer kept could not be removed yet");
+            }
+        }
     }
 
     /// The highest epoch of a blob on any replica that can be asked.
@@ -193,16 +210,6 @@ impl ReplicatedCheckpoint {
 
 /// The kept versions, each with its manifest if any replica has that.
 pub(crate) type Versions = Vec<(SavedVersion, Option<Manifest>)>;
-
-impl Register {
-    /// Every blob that a kept version is made of, once.
-    fn blobs(&self) -> Vec<BlobTag> {
-        let mut blobs: Vec<_> = self.history.iter().flat_map(|saved| saved.blobs.iter().copied()).collect();
-        blobs.sort_unstable();
-        blobs.dedup();
-        blobs
-    }
-}
 
 fn copy(
     from: &dyn PayloadReplica,

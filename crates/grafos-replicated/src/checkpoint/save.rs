@@ -13,6 +13,7 @@ use crate::engine::new_nonce;
 use crate::error::{ReplicatedError, StoreError};
 use crate::manifest::Manifest;
 use crate::names::{CheckpointName, IdempotencyKey, OperationHash, Version};
+use crate::observe;
 use crate::protocol::change::{Change, Intent};
 use crate::protocol::checkpoint::{Landed, Save};
 use crate::register::{SavedVersion, StepMark};
@@ -121,6 +122,18 @@ impl ReplicatedCheckpoint {
         save_of: impl Fn(&mut I) -> &mut Save,
         produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
+        // The names are only borrowed from the handle, which the work needs whole.
+        let resource = self.resource.clone();
+        observe::save(&resource, name, || self.upload_and_publish(name, intent, save_of, produce))
+    }
+
+    fn upload_and_publish<I: Intent<Output = Landed>>(
+        &mut self,
+        name: &CheckpointName,
+        intent: I,
+        save_of: impl Fn(&mut I) -> &mut Save,
+        produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
+    ) -> Result<SavedCheckpoint, ReplicatedError> {
         let mut change = Change::new(intent);
         let (mut produce, mut uploaded) = (Some(produce), None);
         let space = self.space(name);
@@ -137,6 +150,7 @@ impl ReplicatedCheckpoint {
             Ok(())
         });
         let landed = landed?;
+        self.discard(name, save_of(change.intent_mut()).superseded());
         let written_bytes = match uploaded {
             Some(uploaded) => {
                 self.manifests.insert(name.clone(), uploaded.manifest);

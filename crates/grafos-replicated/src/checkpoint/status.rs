@@ -8,6 +8,7 @@ use super::ReplicatedCheckpoint;
 use super::maintenance::list_all;
 use crate::error::{ReplicatedError, StoreError};
 use crate::names::{CheckpointName, ReplicaId, Version};
+use crate::observe;
 use crate::register::SavedVersion;
 use crate::replicas::Replica;
 
@@ -93,6 +94,7 @@ impl ReplicatedCheckpoint {
                 copies.push((replica.id().clone(), state));
             }
         }
+        observe::looked_at(&status);
         Ok(status)
     }
 }

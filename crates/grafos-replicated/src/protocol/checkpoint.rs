@@ -118,6 +118,8 @@ pub struct Save {
     /// The head that the upload may refer to. Known once the driver is told to upload.
     base: Option<SavedVersion>,
     receipt: Option<Receipt>,
+    /// What the register no longer names once this save has landed.
+    superseded: Vec<BlobTag>,
 }
 
 impl Save {
@@ -147,6 +149,7 @@ impl Save {
             blob_nonce,
             base: None,
             receipt: None,
+            superseded: Vec::new(),
         }
     }
 
@@ -166,6 +169,12 @@ impl Save {
     #[must_use]
     pub fn base(&self) -> Option<&SavedVersion> {
         self.base.as_ref()
+    }
+
+    /// The blobs of versions that this save has pushed out of the history: dead once it has landed.
+    #[must_use]
+    pub fn superseded(&self) -> &[BlobTag] {
+        &self.superseded
     }
 
     /// The upload is over, and achieved this.
@@ -245,7 +254,10 @@ impl Intent for Save {
         }
         let saved = self.publishable(receipt)?;
         let landed = Landed::of(&saved);
-        write(register.saved(saved, self.keep_versions), nonce, Then::Finish(landed))
+        let before = register.blobs();
+        let register = register.saved(saved, self.keep_versions);
+        self.superseded = before.into_iter().filter(|blob| register.is_dead(blob)).collect();
+        write(register, nonce, Then::Finish(landed))
     }
 }
 

@@ -11,6 +11,7 @@ mod child;
 mod conformance;
 mod effects;
 mod full_disk;
+mod observability;
 mod processes;
 mod seed;
 mod suites_find_flaws;

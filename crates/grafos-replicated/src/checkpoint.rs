@@ -1,5 +1,6 @@
 //! [`ReplicatedCheckpoint`]: states with versions on a quorum of replicas.
 
+mod change_replicas;
 mod load;
 mod maintenance;
 mod save;
@@ -22,6 +23,7 @@ use crate::protocol::checkpoint::{Claim, TakeOver};
 use crate::register::{Register, SavedVersion};
 use crate::replicas::Replicas;
 
+pub use change_replicas::ReplicasChanged;
 pub use maintenance::{Collected, Repaired, Scrubbed};
 pub(crate) use save::write_all;
 pub use status::{CheckpointStatus, CopyState};
@@ -204,6 +206,7 @@ impl ReplicatedCheckpoint {
             schema: self.schema.clone(),
             policy_hash: self.policy_hash,
             generation: self.set.generation(),
+            layout: self.set.layout(),
             opened_at: self.opened_at,
         })
     }

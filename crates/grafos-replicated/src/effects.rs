@@ -8,11 +8,13 @@ use crate::effect_record::{EffectRecord, EffectsHead, IdempotencyOutcome};
 use crate::engine::{Engine, new_nonce};
 use crate::error::ReplicatedError;
 use crate::metadata_store::{CommitOutcome, Expect, RecordKey, Transaction};
-use crate::names::{CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, SchemaId, Version};
+use crate::names::{
+    CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, ResourceGeneration, SchemaId, Version,
+};
 use crate::observe;
 use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::protocol::effect::{
-    EffectsClaim, EffectsTakeOver, RaiseLowWater, ReservationKind, Reserve, Settle,
+    ChangeGeneration, EffectsClaim, EffectsTakeOver, RaiseLowWater, ReservationKind, Reserve, Settle,
 };
 use crate::protocol::step::CommitStep;
 use crate::register::StepMark;
@@ -177,6 +179,25 @@ impl ReplicatedIdempotencyStore {
     /// higher one.
     pub fn take_over_as(&mut self, epoch: FenceEpoch) -> Result<(), ReplicatedError> {
         self.raise_epoch(Some(epoch)).map(drop)
+    }
+
+    /// Moves this store to another generation, as its checkpoints
+    /// [move](crate::ReplicatedCheckpoint::change_replicas) to other replicas. From then on this handle, and
+    /// everybody else's of the old generation, is refused; reservations stay with their records, and a handle of the new
+    /// generation takes over to go on with them. Called again after it took place, it says so.
+    ///
+    /// # Errors
+    /// [`GenerationNotNew`](ReplicatedError::GenerationNotNew); [`StaleEpoch`](ReplicatedError::StaleEpoch), and those
+    /// of the engine.
+    pub fn change_generation(
+        &self,
+        to: ResourceGeneration,
+        epoch: FenceEpoch,
+    ) -> Result<ResourceGeneration, ReplicatedError> {
+        let change = ChangeGeneration::new(self.claim.clone(), to, epoch);
+        let generation = drive_plain(self.engine.registers().as_ref(), change)?;
+        tracing::info!(resource = %self.claim.resource, %generation, "moved to another generation");
+        Ok(generation)
     }
 
     /// Forgets completed and abandoned steps whose sequence is below `sequence`. From then on, a step below it that is

@@ -135,6 +135,16 @@ pub trait PayloadReplica: fmt::Debug + Send + Sync {
     /// # Errors
     /// Any [`StoreError`]; the blob may be there or not.
     fn delete(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError>;
+
+    /// Makes a blob durable that can be read: its writer may have died after it could be seen and before it was
+    /// acknowledged. Whoever counts on a blob that he has not written asks for this first. The default is for replicas
+    /// whose blobs are durable as soon as they can be seen.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and any other; the blob may be durable or not.
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        self.len_bytes(space, tag).map(drop)
+    }
 }
 
 /// A blob that is being written. Dropped without [`finish`](Self::finish), it leaves nothing behind.

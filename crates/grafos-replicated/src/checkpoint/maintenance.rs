@@ -7,7 +7,7 @@ use super::ReplicatedCheckpoint;
 use crate::download::{Download, verify_blob};
 use crate::error::{ReplicaFailures, ReplicatedError, StoreError};
 use crate::manifest::Manifest;
-use crate::names::{CheckpointName, ReplicaId};
+use crate::names::{CheckpointName, ReplicaId, Version};
 use crate::observe;
 use crate::payload_replica::{BlobSpace, PayloadReplica};
 use crate::register::{BlobTag, Register, SavedVersion};
@@ -110,10 +110,11 @@ impl ReplicatedCheckpoint {
         }
         // Read after the replicas were listed: a writer that is faster than this looks like one from the future
         // otherwise.
-        let Some(register) = self.register(name)? else { return Ok(collected) };
+        let register = self.register(name)?;
         for (replica, _, blobs) in &listed {
-            self.check_not_behind(name, &register, replica, blobs)?;
+            self.check_not_behind(name, register.as_ref(), replica, blobs)?;
         }
+        let Some(register) = register else { return Ok(collected) };
         let dead = listed.into_iter().map(|(replica, handle, blobs)| {
             (replica, handle, blobs.into_iter().filter(|blob| register.is_dead(blob)).collect::<Vec<_>>())
         });
@@ -165,16 +166,18 @@ impl ReplicatedCheckpoint {
     pub(super) fn check_not_behind(
         &self,
         name: &CheckpointName,
-        register: &Register,
+        register: Option<&Register>,
         replica: &Replica,
         blobs: &[BlobTag],
     ) -> Result<(), ReplicatedError> {
-        let ahead = blobs.iter().filter(|blob| register.is_behind(blob)).max();
+        // Nobody uploads before there is a register: where there are blobs, one is gone.
+        let is_ahead = |blob: &&BlobTag| register.is_none_or(|register| register.is_behind(blob));
+        let ahead = blobs.iter().filter(is_ahead).max();
         ahead.map_or(Ok(()), |blob| {
             Err(ReplicatedError::MetadataRegressed {
                 checkpoint: name.clone(),
-                epoch: register.epoch,
-                version: register.version,
+                epoch: register.map_or(FenceEpoch(0), |register| register.epoch),
+                version: register.map_or(Version::NONE, |register| register.version),
                 replica: replica.id().clone(),
                 seen_epoch: blob.epoch,
                 seen_version: blob.version,
@@ -211,7 +214,7 @@ impl ReplicatedCheckpoint {
 /// The kept versions, each with its manifest if any replica has that.
 pub(crate) type Versions = Vec<(SavedVersion, Option<Manifest>)>;
 
-fn copy(
+pub(super) fn copy(
     from: &dyn PayloadReplica,
     to: &dyn PayloadReplica,
     space: &BlobSpace,

@@ -286,6 +286,14 @@ impl PayloadReplica for DirectoryReplica {
             Some(_) => Err(foreign(&dir.path_of(&name), "something else lies where a blob should be")),
         }
     }
+
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        let failed = |error: std::io::Error| {
+            io_error("sync", Path::new(&self.shared.name_of(space, tag)), error.raw_os_error())
+        };
+        self.shared.blob(space, tag)?.sync_all().map_err(failed)?;
+        self.shared.space_or_new(space)?.sync()
+    }
 }
 
 fn missing(path: &Path) -> StoreError {

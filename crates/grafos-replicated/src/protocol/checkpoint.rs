@@ -1,4 +1,4 @@
-//! What saving, taking over and a new replica set do to a register: the [`Intent`]s of checkpoints.
+//! What saving and taking over do to a register: the [`Intent`]s of checkpoints.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use fabricbios_core::lease::{FenceEpoch, StaleEpochError};
 use super::change::{Decision, Intent, RingBody, Then};
 use crate::error::{ReplicaFailures, ReplicatedError};
 use crate::metadata_store::{Record, RecordKey};
-use crate::names::{CheckpointName, LogicalResourceName, PolicyHash, ResourceGeneration, SchemaId, Version};
+use crate::names::{
+    CheckpointName, LayoutHash, LogicalResourceName, PolicyHash, ResourceGeneration, SchemaId, Version,
+};
 use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::register::{BlobTag, Register, SavedVersion, StepMark};
 use crate::ring::Nonce;
@@ -23,8 +25,10 @@ pub struct Claim {
     pub schema: SchemaId,
     /// The policy that it is written under.
     pub policy_hash: PolicyHash,
-    /// The layout of its replica set.
+    /// Which replica set it means.
     pub generation: ResourceGeneration,
+    /// The replicas of that set.
+    pub layout: LayoutHash,
     /// The epoch that the handle was opened with: written into a register that is new or behind it.
     pub opened_at: FenceEpoch,
 }
@@ -44,8 +48,9 @@ impl Claim {
         Register::decode(&self.key(), &record.body)
     }
 
-    fn new_register(&self) -> Register {
-        Register::new(self.schema.clone(), self.policy_hash, self.generation, self.opened_at)
+    pub(super) fn new_register(&self) -> Register {
+        let set = (self.generation, self.layout);
+        Register::new(self.schema.clone(), self.policy_hash, set, self.opened_at)
     }
 
     /// Whether the register is the one that the caller means.
@@ -58,6 +63,10 @@ impl Claim {
         if register.generation != self.generation {
             let (expected, found) = (self.generation, register.generation);
             return Err(ReplicatedError::WrongGeneration { resource: resource(), expected, found });
+        }
+        if register.layout != self.layout {
+            let (expected, found, generation) = (self.layout, register.layout, self.generation);
+            return Err(ReplicatedError::WrongReplicas { resource: resource(), generation, expected, found });
         }
         if register.policy != self.policy_hash {
             let (expected, found) = (self.policy_hash, register.policy);
@@ -265,7 +274,11 @@ impl Intent for Save {
 ///
 /// # Errors
 /// The caller's epoch is behind, or was never granted.
-fn raise(claim: &Claim, register: &Register, held: FenceEpoch) -> Result<Option<Register>, ReplicatedError> {
+pub(super) fn raise(
+    claim: &Claim,
+    register: &Register,
+    held: FenceEpoch,
+) -> Result<Option<Register>, ReplicatedError> {
     let current = register.epoch;
     if held < current {
         return Err(claim.stale(held, current));
@@ -325,7 +338,11 @@ impl Intent for TakeOver {
     }
 }
 
-fn write<O>(register: Register, nonce: Nonce, then: Then<O>) -> Result<Decision<O>, ReplicatedError> {
+pub(super) fn write<O>(
+    register: Register,
+    nonce: Nonce,
+    then: Then<O>,
+) -> Result<Decision<O>, ReplicatedError> {
     Ok(Decision::Write { puts: vec![(0, Some(register.encode_as(nonce)?))], then })
 }
 

@@ -6,6 +6,7 @@
 
 mod broken_metadata_store;
 mod broken_payload_replica;
+mod change_replicas;
 mod checkpoints;
 mod child;
 mod conformance;
@@ -16,4 +17,5 @@ mod processes;
 mod seed;
 mod suites_find_flaws;
 mod support;
+mod watched;
 mod world;

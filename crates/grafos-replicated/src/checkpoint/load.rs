@@ -21,8 +21,15 @@ impl ReplicatedCheckpoint {
         &mut self,
         name: &CheckpointName,
     ) -> Result<Option<LoadedCheckpoint<Vec<u8>>>, ReplicatedError> {
-        let Some(register) = self.register(name)? else { return Ok(None) };
-        register.head().map(|saved| self.load_saved(name, saved)).transpose()
+        loop {
+            let Some(register) = self.register(name)? else { return Ok(None) };
+            let Some(saved) = register.head() else { return Ok(None) };
+            match self.load_saved(name, saved) {
+                // Others were faster than this read: what is kept now is newer.
+                Err(ReplicatedError::VersionNotKept { .. }) => {}
+                loaded => return loaded.map(Some),
+            }
+        }
     }
 
     /// The state of this version.
@@ -64,7 +71,8 @@ impl ReplicatedCheckpoint {
     /// Writes the current state to `sink`, chunk by chunk, each one verified before; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`load_latest`](Self::load_latest). What was written until then is good, but not all.
+    /// Those of [`load_latest`](Self::load_latest), and [`VersionNotKept`](ReplicatedError::VersionNotKept) if others
+    /// saved so often meanwhile that it was collected. What was written until then is good, but not all.
     pub fn load_into(
         &mut self,
         name: &CheckpointName,
@@ -72,7 +80,8 @@ impl ReplicatedCheckpoint {
     ) -> Result<Option<Version>, ReplicatedError> {
         let Some(register) = self.register(name)? else { return Ok(None) };
         let Some(saved) = register.head() else { return Ok(None) };
-        self.copy_saved(name, saved, sink)?;
+        let copied = self.copy_saved(name, saved, sink);
+        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(Some(saved.version))
     }
 
@@ -82,8 +91,30 @@ impl ReplicatedCheckpoint {
         saved: &SavedVersion,
     ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
         let mut value = Vec::new();
-        self.copy_saved(name, saved, &mut value)?;
+        let copied = self.copy_saved(name, saved, &mut value);
+        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
+    }
+
+    /// Why a version could not be read: its copies are gone, or it is not kept any more and was collected meanwhile.
+    fn or_not_kept(
+        &self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        error: ReplicatedError,
+    ) -> ReplicatedError {
+        let (ReplicatedError::PayloadUnavailable { .. } | ReplicatedError::ReadQuorumNotMet { .. }) = error
+        else {
+            return error;
+        };
+        match self.register(name) {
+            Ok(register)
+                if register.as_ref().and_then(|register| register.at(saved.version)) != Some(saved) =>
+            {
+                not_kept(name, saved.version, register.as_ref())
+            }
+            _ => error,
+        }
     }
 
     fn copy_saved(

@@ -1,6 +1,7 @@
-//! [`Replicas`]: the replicas of a resource, opened; one that can't be opened is kept with its reason, and tried again.
+//! [`Replicas`]: the replicas of a resource, opened anew for each use. What was opened before may be a disk that has
+//! gone, and come back as another one: the source knows, and keeps what is still good.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::StoreError;
@@ -15,16 +16,11 @@ pub(crate) struct Replicas(Vec<Replica>);
 pub(crate) struct Replica {
     locator: ReplicaLocator,
     engine: Engine,
-    opened: Mutex<Option<Arc<dyn PayloadReplica>>>,
 }
 
 impl Replicas {
     pub(crate) fn of(engine: &Engine, set: &ReplicaSetLocator) -> Self {
-        let replica = |locator: &ReplicaLocator| Replica {
-            locator: locator.clone(),
-            engine: engine.clone(),
-            opened: Mutex::new(None),
-        };
+        let replica = |locator: &ReplicaLocator| Replica { locator: locator.clone(), engine: engine.clone() };
         Self(set.replicas().iter().map(replica).collect())
     }
 
@@ -48,10 +44,6 @@ impl Replica {
             let reason = "its locator says that it can't be reached".to_owned();
             return Err(StoreError::Unavailable { reason });
         }
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*opened {
-            Some(replica) => Ok(Arc::clone(replica)),
-            None => Ok(Arc::clone(opened.insert(self.engine.replicas().open(&self.locator)?))),
-        }
+        self.engine.replicas().open(&self.locator)
     }
 }

@@ -22,21 +22,13 @@ impl ReplicatedCheckpoint {
         &mut self,
         name: &CheckpointName,
     ) -> Result<Option<LoadedCheckpoint<Vec<u8>>>, ReplicatedError> {
-        let mut failed = None;
         loop {
             let Some(register) = self.register(name)? else { return Ok(None) };
             let Some(saved) = register.head() else { return Ok(None) };
-            // Writers that are faster than this read may have pushed the version out meanwhile. That is no damage: the
-            // head has moved then, and its state is there.
-            match failed {
-                Some((seen, error)) if seen == *saved => return Err(error),
-                _ => {}
-            }
             match self.load_saved(name, saved) {
-                Err(error @ ReplicatedError::PayloadUnavailable { .. }) => {
-                    failed = Some((saved.clone(), error));
-                }
-                other => return other.map(Some),
+                // Others were faster than this read: what is kept now is newer.
+                Err(ReplicatedError::VersionNotKept { .. }) => {}
+                loaded => return loaded.map(Some),
             }
         }
     }
@@ -80,7 +72,8 @@ impl ReplicatedCheckpoint {
     /// Writes the current state to `sink`, chunk by chunk, each one verified before; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`load_latest`](Self::load_latest). What was written until then is good, but not all.
+    /// Those of [`load_latest`](Self::load_latest), and [`VersionNotKept`](ReplicatedError::VersionNotKept) if others
+    /// saved so often meanwhile that it was collected. What was written until then is good, but not all.
     pub fn load_into(
         &mut self,
         name: &CheckpointName,
@@ -88,7 +81,8 @@ impl ReplicatedCheckpoint {
     ) -> Result<Option<Version>, ReplicatedError> {
         let Some(register) = self.register(name)? else { return Ok(None) };
         let Some(saved) = register.head() else { return Ok(None) };
-        self.copy_saved(name, saved, sink)?;
+        let copied = self.copy_saved(name, saved, sink);
+        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(Some(saved.version))
     }
 
@@ -98,8 +92,30 @@ impl ReplicatedCheckpoint {
         saved: &SavedVersion,
     ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
         let mut value = Vec::new();
-        self.copy_saved(name, saved, &mut value)?;
+        let copied = self.copy_saved(name, saved, &mut value);
+        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
+    }
+
+    /// Why a version could not be read: its copies are gone, or it is not kept any more and was collected meanwhile.
+    fn or_not_kept(
+        &self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        error: ReplicatedError,
+    ) -> ReplicatedError {
+        let (ReplicatedError::PayloadUnavailable { .. } | ReplicatedError::ReadQuorumNotMet { .. }) = error
+        else {
+            return error;
+        };
+        match self.register(name) {
+            Ok(register)
+                if register.as_ref().and_then(|register| register.at(saved.version)) != Some(saved) =>
+            {
+                not_kept(name, saved.version, register.as_ref())
+            }
+            _ => error,
+        }
     }
 
     fn copy_saved(

@@ -68,6 +68,11 @@ impl ReplicatedCheckpoint {
                 }
             }
         }
+        if !scrubbed.faults.is_empty() {
+            // What was collected while this looked is no fault.
+            let named = self.register(name)?.map_or_else(Vec::new, |register| register.blobs());
+            scrubbed.faults.retain(|(_, blob, _)| named.contains(blob));
+        }
         Ok(scrubbed)
     }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{LoadedCheckpoint, ReplicatedCheckpoint};
 use crate::download::Download;
 use crate::error::ReplicatedError;
+use crate::manifest::Manifest;
 use crate::names::{CheckpointName, Version};
 use crate::register::{Register, SavedVersion};
 
@@ -72,7 +73,7 @@ impl ReplicatedCheckpoint {
     ) -> Result<Option<Version>, ReplicatedError> {
         let Some(register) = self.register(name)? else { return Ok(None) };
         let Some(saved) = register.head() else { return Ok(None) };
-        self.copy_saved(name, saved, sink)?;
+        self.with_saved(name, saved, |download, manifest| download.copy_to(manifest, sink))?;
         Ok(Some(saved.version))
     }
 
@@ -81,19 +82,19 @@ impl ReplicatedCheckpoint {
         name: &CheckpointName,
         saved: &SavedVersion,
     ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
-        let mut value = Vec::new();
-        self.copy_saved(name, saved, &mut value)?;
+        let value = self.with_saved(name, saved, |download, manifest| download.read_all(manifest))?;
         Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
     }
 
-    fn copy_saved(
+    /// Checks that enough replicas have it, and `read`s it.
+    fn with_saved<T>(
         &mut self,
         name: &CheckpointName,
         saved: &SavedVersion,
-        sink: &mut dyn io::Write,
-    ) -> Result<(), ReplicatedError> {
+        read: impl FnOnce(&Download<'_>, &Manifest) -> Result<T, ReplicatedError>,
+    ) -> Result<T, ReplicatedError> {
         let space = self.space(name);
-        let mut download = Download::new(&self.replicas, &space, name, saved);
+        let download = Download::new(&self.replicas, &space, name, saved);
         let needed = self.policy.reads();
         if needed > 1 {
             let verified = download.verified_copies(needed);
@@ -108,12 +109,12 @@ impl ReplicatedCheckpoint {
             }
         }
         let manifest = download.manifest()?;
-        download.copy_to(&manifest, sink)?;
-        for (replica, error) in download.into_failures().0 {
+        let loaded = read(&download, &manifest)?;
+        for (replica, error) in download.failures().0 {
             tracing::warn!(resource = %self.resource, checkpoint = %name, %replica, %error, "a copy is not good: repair it");
         }
         self.manifests.insert(name.clone(), manifest);
-        Ok(())
+        Ok(loaded)
     }
 }
 

@@ -16,7 +16,10 @@ use crate::names::{CheckpointName, IdempotencyKey, OperationHash, Version};
 use crate::protocol::change::{Change, Intent};
 use crate::protocol::checkpoint::{Landed, Save};
 use crate::register::{SavedVersion, StepMark};
-use crate::upload::Upload;
+use crate::upload::{Cut, Upload};
+
+/// States of this length and less are uploaded without starting threads.
+const SMALL_BYTES: usize = 1 << 20;
 
 #[allow(clippy::needless_pass_by_value, reason = "the published interface takes names by value")]
 impl ReplicatedCheckpoint {
@@ -34,7 +37,7 @@ impl ReplicatedCheckpoint {
         bytes: &[u8],
         epoch: FenceEpoch,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| write_all(sink, bytes))
+        self.save_from(&name, expected, epoch, None, Some(bytes.len()), |sink| send_all(sink, bytes))
     }
 
     /// Saves a value, in postcard's encoding.
@@ -48,7 +51,7 @@ impl ReplicatedCheckpoint {
         value: &T,
         epoch: FenceEpoch,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| {
+        self.save_from(&name, expected, epoch, None, None, |sink| {
             let written = postcard::to_io(value, sink);
             written.map(drop).map_err(encoding_failed)
         })
@@ -65,8 +68,8 @@ impl ReplicatedCheckpoint {
         epoch: FenceEpoch,
         produce: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| {
-            produce(sink).map_err(|cause| producing_failed(&cause))
+        self.save_from(&name, expected, epoch, None, None, |sink| {
+            produce(sink as &mut dyn io::Write).map_err(|cause| producing_failed(&cause))
         })
     }
 
@@ -86,19 +89,20 @@ impl ReplicatedCheckpoint {
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         key.checked()?;
         let step = Some(StepMark { key, operation });
-        self.save_from(&name, expected, epoch, step, |sink| write_all(sink, bytes))
+        self.save_from(&name, expected, epoch, step, Some(bytes.len()), |sink| send_all(sink, bytes))
     }
 
-    fn save_from(
+    fn save_from<'env>(
         &mut self,
         name: &CheckpointName,
         expected: Version,
         epoch: FenceEpoch,
         step: Option<StepMark>,
-        produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
+        len: Option<usize>,
+        produce: impl FnOnce(&mut Upload<'env>) -> Result<(), ReplicatedError>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         let save = self.new_save(name, expected, epoch, step)?;
-        self.drive_save(name, save, |save| save, produce)
+        self.drive_save(name, save, |save| save, len, produce)
     }
 
     pub(crate) fn new_save(
@@ -113,13 +117,14 @@ impl ReplicatedCheckpoint {
         Ok(Save::new(claim, policy, set, expected, epoch, self.keep_versions, step, nonce))
     }
 
-    /// Drives an intent that has a save within it.
-    pub(crate) fn drive_save<I: Intent<Output = Landed>>(
+    /// Drives an intent that has a save within it. `len` is how long the state will be, if that is known.
+    pub(crate) fn drive_save<'env, I: Intent<Output = Landed>>(
         &mut self,
         name: &CheckpointName,
         intent: I,
         save_of: impl Fn(&mut I) -> &mut Save,
-        produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
+        len: Option<usize>,
+        produce: impl FnOnce(&mut Upload<'env>) -> Result<(), ReplicatedError>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         let mut change = Change::new(intent);
         let (mut produce, mut uploaded) = (Some(produce), None);
@@ -130,8 +135,9 @@ impl ReplicatedCheckpoint {
             let base = save.base().and_then(|base| self.manifest_of(name, base));
             // Version and epoch of a save are fixed, so it is uploaded once.
             let Some(produce) = produce.take() else { return Ok(()) };
-            let done =
-                Upload::run(&self.replicas, &space, save.tag(), base.as_ref(), self.chunk_bytes, produce)?;
+            let is_small = len.is_some_and(|len| len <= SMALL_BYTES);
+            let cut = Cut { chunk_bytes: self.chunk_bytes, compression: self.compression, is_small };
+            let done = Upload::run(&self.replicas, &space, save.tag(), base.as_ref(), cut, produce)?;
             save.uploaded(done.receipt.clone());
             uploaded = Some(done);
             Ok(())
@@ -156,8 +162,11 @@ impl ReplicatedCheckpoint {
     }
 }
 
-pub(crate) fn write_all(sink: &mut dyn io::Write, bytes: &[u8]) -> Result<(), ReplicatedError> {
-    sink.write_all(bytes).map_err(|cause| producing_failed(&cause))
+/// A state that lies in memory as it is.
+#[allow(clippy::unnecessary_wraps, reason = "states that are produced can fail")]
+pub(crate) fn send_all<'env>(sink: &mut Upload<'env>, bytes: &'env [u8]) -> Result<(), ReplicatedError> {
+    sink.write_last(bytes);
+    Ok(())
 }
 
 fn producing_failed(cause: &io::Error) -> ReplicatedError {

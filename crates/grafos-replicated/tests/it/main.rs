@@ -8,9 +8,12 @@ mod broken_metadata_store;
 mod broken_payload_replica;
 mod checkpoints;
 mod child;
+#[cfg(feature = "zstd")]
+mod compression;
 mod conformance;
 mod effects;
 mod full_disk;
+mod payloads;
 mod processes;
 mod seed;
 mod suites_find_flaws;

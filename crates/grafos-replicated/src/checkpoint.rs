@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use fabricbios_core::lease::FenceEpoch;
 
+use crate::codec::Compression;
 use crate::drive::drive_plain;
 use crate::engine::Engine;
 use crate::error::ReplicatedError;
@@ -25,7 +26,7 @@ use crate::replicas::Replicas;
 
 pub use change_replicas::ReplicasChanged;
 pub use maintenance::{Collected, Repaired, Scrubbed};
-pub(crate) use save::write_all;
+pub(crate) use save::send_all;
 pub use status::{CheckpointStatus, CopyState};
 
 /// How many versions of a checkpoint are kept, unless a handle is told otherwise.
@@ -49,6 +50,7 @@ pub struct ReplicatedCheckpoint {
     set: ReplicaSetLocator,
     replicas: Replicas,
     chunk_bytes: u32,
+    compression: Compression,
     keep_versions: usize,
     /// The manifests of what this handle saved or loaded last, to write only what has changed since.
     manifests: HashMap<CheckpointName, Manifest>,
@@ -124,6 +126,7 @@ impl ReplicatedCheckpoint {
             policy_hash,
             set: locator,
             chunk_bytes: u32::try_from(DEFAULT_CHUNK_BYTES).unwrap_or(u32::MAX),
+            compression: Compression::None,
             keep_versions: DEFAULT_KEEP_VERSIONS,
             manifests: HashMap::new(),
         })
@@ -135,6 +138,14 @@ impl ReplicatedCheckpoint {
     #[must_use]
     pub fn keep_versions(mut self, versions: usize) -> Self {
         self.keep_versions = versions.clamp(1, MAX_KEEP_VERSIONS);
+        self
+    }
+
+    /// Stores the chunks of what is saved from now on like this. What is stored already stays as it is, and chunks that
+    /// do not change are not written again for it.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use fabricbios_core::lease::FenceEpoch;
 
-use crate::checkpoint::{ReplicatedCheckpoint, SavedCheckpoint, write_all};
+use crate::checkpoint::{ReplicatedCheckpoint, SavedCheckpoint, send_all};
 use crate::drive::drive_plain;
 use crate::effect_record::{EffectRecord, EffectsHead, IdempotencyOutcome};
 use crate::engine::{Engine, new_nonce};
@@ -294,8 +294,9 @@ pub fn commit_step(
     let settle = effects.settle(key.clone(), *version, outcome, step.epoch)?;
     let bytes = step.bytes;
     let intent = CommitStep::new(save, settle);
-    let saved = checkpoints
-        .drive_save(step.checkpoint, intent, CommitStep::save_mut, |sink| write_all(sink, bytes))?;
+    let (name, len) = (step.checkpoint, Some(bytes.len()));
+    let saved =
+        checkpoints.drive_save(name, intent, CommitStep::save_mut, len, |sink| send_all(sink, bytes))?;
     observe::settled(label);
     Ok(saved)
 }

@@ -43,6 +43,7 @@
 //! - [`protocol`] is pure, and drives every change to a certain outcome; `grafos-sim` runs it in a world that fails.
 
 mod checkpoint;
+mod codec;
 mod download;
 mod drive;
 mod effect_record;
@@ -56,6 +57,7 @@ pub mod memory;
 mod metadata_store;
 mod names;
 mod observe;
+mod parallel;
 mod payload_replica;
 mod placement;
 pub mod protocol;
@@ -71,6 +73,7 @@ pub use checkpoint::{
     CheckpointStatus, Collected, CopyState, DEFAULT_KEEP_VERSIONS, LoadedCheckpoint, MAX_KEEP_VERSIONS,
     Repaired, ReplicasChanged, ReplicatedCheckpoint, SavedCheckpoint, Scrubbed,
 };
+pub use codec::Compression;
 pub use effect_record::{EffectRecord, EffectsHead, IdempotencyOutcome, MAX_EFFECT_BYTES};
 pub use effects::{EffectValue, ReplicatedIdempotencyStore, Reservation, StepCommit, commit_step};
 pub use engine::{AlreadyInstalled, Engine, ReplicaSource};

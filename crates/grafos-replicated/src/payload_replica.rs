@@ -74,8 +74,9 @@ impl BlobTag {
 /// A place that keeps blobs which never change.
 ///
 /// # Contract
-/// - A blob appears whole, durably, when [`BlobWriter::finish`] returns, and not before; what was not finished leaves
-///   nothing that `list` or `read` would show.
+/// - A blob is there, whole and durable, when [`BlobWriter::finish`] returns. What was dropped before it was staged or
+///   finished leaves nothing that `list` or `read` would show; what was staged, or cut off while it was finished, may
+///   be shown, with any contents after a power cut.
 /// - A blob is never changed: a second one of the same tag is refused, unless it was begun to
 ///   [`replace`](PayloadReplica::replace) a damaged one, and then there is the one or the other at every moment.
 /// - Nothing is promised about the bytes that are read back: readers verify digests.
@@ -154,6 +155,16 @@ pub trait BlobWriter: fmt::Debug + Send {
     /// # Errors
     /// Any [`StoreError`]; the blob is lost then.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// All was written: does what can be done before the disk must be waited for. A caller with writers on several
+    /// replicas stages all of them and finishes them then, so that disks that share a journal sync it once. Optional:
+    /// [`finish`](Self::finish) does it too. Nothing is written afterwards.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Self::finish).
+    fn stage(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Makes the blob durable and visible.
     ///

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{LoadedCheckpoint, ReplicatedCheckpoint};
 use crate::download::Download;
 use crate::error::ReplicatedError;
+use crate::manifest::Manifest;
 use crate::names::{CheckpointName, Version};
 use crate::observe;
 use crate::register::{Register, SavedVersion};
@@ -81,7 +82,7 @@ impl ReplicatedCheckpoint {
     ) -> Result<Option<Version>, ReplicatedError> {
         let Some(register) = self.register(name)? else { return Ok(None) };
         let Some(saved) = register.head() else { return Ok(None) };
-        let copied = self.copy_saved(name, saved, sink);
+        let copied = self.with_saved(name, saved, |download, manifest| download.copy_to(manifest, sink));
         copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(Some(saved.version))
     }
@@ -91,9 +92,8 @@ impl ReplicatedCheckpoint {
         name: &CheckpointName,
         saved: &SavedVersion,
     ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
-        let mut value = Vec::new();
-        let copied = self.copy_saved(name, saved, &mut value);
-        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
+        let loaded = self.with_saved(name, saved, |download, manifest| download.read_all(manifest));
+        let value = loaded.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
     }
 
@@ -118,24 +118,25 @@ impl ReplicatedCheckpoint {
         }
     }
 
-    fn copy_saved(
+    /// Checks that enough replicas have it, and `read`s it.
+    fn with_saved<T>(
         &mut self,
         name: &CheckpointName,
         saved: &SavedVersion,
-        sink: &mut dyn io::Write,
-    ) -> Result<(), ReplicatedError> {
+        read: impl FnOnce(&Download<'_>, &Manifest) -> Result<T, ReplicatedError>,
+    ) -> Result<T, ReplicatedError> {
         let resource = self.resource.clone();
-        observe::load(&resource, name, || self.verify_and_copy(name, saved, sink))
+        observe::load(&resource, name, || self.verify_and_read(name, saved, read))
     }
 
-    fn verify_and_copy(
+    fn verify_and_read<T>(
         &mut self,
         name: &CheckpointName,
         saved: &SavedVersion,
-        sink: &mut dyn io::Write,
-    ) -> Result<(), ReplicatedError> {
+        read: impl FnOnce(&Download<'_>, &Manifest) -> Result<T, ReplicatedError>,
+    ) -> Result<T, ReplicatedError> {
         let space = self.space(name);
-        let mut download = Download::new(&self.replicas, &space, name, saved);
+        let download = Download::new(&self.replicas, &space, name, saved);
         let needed = self.policy.reads();
         if needed > 1 {
             let verified = download.verified_copies(needed);
@@ -150,12 +151,13 @@ impl ReplicatedCheckpoint {
             }
         }
         let manifest = download.manifest()?;
-        download.copy_to(&manifest, sink)?;
-        for (replica, error) in download.into_failures().0 {
+        let loaded = read(&download, &manifest)?;
+        for (replica, error) in download.failures().0 {
+            observe::copy_failed(&error);
             tracing::warn!(%replica, %error, "a copy is not good: repair it");
         }
         self.manifests.insert(name.clone(), manifest);
-        Ok(())
+        Ok(loaded)
     }
 }
 

@@ -254,20 +254,19 @@ fn replicas_whose_directories_are_mixed_up_are_not_used_and_lose_nothing() {
 }
 
 #[test]
-fn a_home_on_a_full_disk_still_gives_out_what_it_has_and_takes_more_when_there_is_room() {
+fn an_open_home_on_a_full_disk_gives_out_what_it_has_and_takes_more_when_there_is_room() {
     let Some(disk) = SmallDisk::mount(8192) else { return };
     disk.fill();
     let refused = EmbeddedHome::builder().home(disk.path().join("home")).open().unwrap_err();
     assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
     disk.make_room();
     let home = disk.path().join("home");
-    let save = |at: u64| {
-        let mut job = Machine::open(&home).checkpoints(FenceEpoch(1));
-        job.save_bytes(name(), Version(at), &[u8::try_from(at).unwrap(); 100_000], FenceEpoch(1))
-    };
+    let machine = Machine::open(&home);
+    let mut job = machine.checkpoints(FenceEpoch(1));
+    let mut save =
+        |at: u64| job.save_bytes(name(), Version(at), &[u8::try_from(at).unwrap(); 100_000], FenceEpoch(1));
     save(0).unwrap();
     disk.fill();
-    let mut job = Machine::open(&home).checkpoints(FenceEpoch(1));
     let error = save(1).unwrap_err();
     let ReplicatedError::QuorumNotMet { acknowledged: 0, failures, .. } = &error else { panic!("{error}") };
     assert!(failures.0.iter().all(|(_, failure)| matches!(failure, StoreError::Full { .. })), "{error}");
@@ -276,8 +275,24 @@ fn a_home_on_a_full_disk_still_gives_out_what_it_has_and_takes_more_when_there_i
     assert!(job.load_latest(&name()).unwrap().unwrap().value == [0; 100_000]);
     assert_eq!(job.scrub(&name()).unwrap().faults, []);
     disk.make_room();
-    save(1).unwrap();
+    job.save_bytes(name(), Version(1), &[1; 100_000], FenceEpoch(1)).unwrap();
     assert!(job.load_latest(&name()).unwrap().unwrap().value == [1; 100_000]);
+}
+
+/// Nobody has the register open, so SQLite must make its `-shm` file (32 KiB) before a reader may look at the log.
+#[test]
+fn a_home_that_nobody_has_open_can_not_be_opened_on_a_full_disk_says_so_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount(8192) else { return };
+    let home = disk.path().join("home");
+    let machine = Machine::open(&home);
+    machine.checkpoints(FenceEpoch(1)).save_bytes(name(), Version::NONE, b"kept", FenceEpoch(1)).unwrap();
+    drop(machine);
+    disk.fill();
+    let refused = EmbeddedHome::builder().home(&home).open().unwrap_err();
+    assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
+    disk.make_room();
+    let loaded = Machine::open(&home).checkpoints(FenceEpoch(1)).load_latest(&name()).unwrap().unwrap();
+    assert_eq!(loaded.value, b"kept");
 }
 
 #[test]

@@ -332,3 +332,23 @@ fn a_reader_beside_a_writer_that_keeps_one_version_always_gets_a_whole_state() {
         }
     });
 }
+
+#[test]
+fn chunks_are_written_again_if_too_few_replicas_still_have_them() {
+    let world = World::new();
+    let mut state = payload(3 * MIB, 1);
+    world.checkpoints(1).save_bytes(name(), Version::NONE, &state, FenceEpoch(1)).unwrap();
+    // A disk is lost and replaced, another one is away: of the first version one copy is left.
+    let world = world.with_empty("a");
+    state[0] ^= 1;
+    let reduced = world.without(&["c"]);
+    let saved = reduced.checkpoints(1).save_bytes(name(), Version(1), &state, FenceEpoch(1)).unwrap();
+    assert!(saved.written_bytes > 3 * MIB as u64, "{saved:?}");
+    // The write quorum of two outlives the loss of one.
+    let mut survivor = world.without(&["b", "c"]).checkpoints(1);
+    assert!(survivor.load_latest(&name()).unwrap().unwrap().value == state);
+    // With enough of them there, chunks stay where they are.
+    state[0] ^= 1;
+    let saved = reduced.checkpoints(1).save_bytes(name(), Version(2), &state, FenceEpoch(1)).unwrap();
+    assert!(saved.written_bytes < 2 * MIB as u64, "{saved:?}");
+}

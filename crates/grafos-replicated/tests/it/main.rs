@@ -10,6 +10,8 @@ mod broken_payload_replica;
 mod change_replicas;
 mod checkpoints;
 mod child;
+#[cfg(feature = "zstd")]
+mod compression;
 mod conformance;
 mod crash_matrix;
 mod effects;
@@ -18,6 +20,7 @@ mod full_disk;
 mod machine;
 mod meanwhile;
 mod observability;
+mod payloads;
 mod processes;
 mod seed;
 mod suites_find_flaws;

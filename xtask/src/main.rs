@@ -39,7 +39,8 @@ enum Verb {
     Tidy,
     /// Measure against the raw device and against what else one could use.
     Bench(chore::bench::BenchArgs),
-    /// Kill the real recipe again and again, and compare its result bit by bit with an undisturbed run.
+    /// Kill the real recipe again and again, and compare its result bit by bit with an undisturbed run; or, with
+    /// --replicated, writers of replicated checkpoints, and look for what was acknowledged.
     Torture(chore::torture::TortureArgs),
     /// Take the GPU away from a real training hundreds of times, in every way there is, and compare its weights bit by bit
     /// with those of an undisturbed one.

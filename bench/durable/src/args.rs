@@ -6,7 +6,7 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use crate::Result;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// Times durable values beside raw direct I/O, redb, SQLite and write-fsync-rename.
 #[derive(Debug, Parser)]

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

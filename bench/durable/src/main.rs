@@ -14,7 +14,6 @@ mod peer;
 mod raw;
 mod report;
 mod state;
-mod units;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,6 @@ mod encoding;
 mod restore;
 mod stall;
 
-use std::fs::File;
 use std::path::Path;
 
 #[cfg(test)]
@@ -22,11 +21,11 @@ pub(crate) use encoding::EncodingResult;
 pub(crate) use restore::RestoreResult;
 pub(crate) use stall::StallResult;
 
-use grafos_bench_support::Samples;
+use grafos_bench_support::{ByteSize, Samples};
+pub(crate) use grafos_bench_support::{repeats, settle, turns};
 
 use crate::Result;
 use crate::contender::Contender;
-use crate::units::ByteSize;
 
 /// Where, how often, how large.
 pub(crate) struct Plan<'a> {
@@ -77,18 +76,6 @@ pub(crate) fn all(plan: &Plan<'_>) -> Result<Results> {
     Ok(results)
 }
 
-/// How often an operation on `size` is repeated within a turn: for about 8 MiB, so that a turn is long enough to
-/// mean something and short enough to be interleaved.
-pub(crate) fn repeats(size: ByteSize) -> usize {
-    ((8 << 20) / size.bytes()).clamp(1, 100)
-}
-
-/// The numbers 0 to `count`, beginning one later in every round.
-pub(crate) fn turns(round: u32, count: usize) -> impl Iterator<Item = usize> {
-    let first = usize::try_from(round).unwrap_or(0);
-    (0..count).map(move |turn| (turn + first) % count)
-}
-
 /// How much one call of the raw baseline moves: the fastest of these counts.
 pub(crate) fn raw_steps(size: ByteSize) -> Vec<ByteSize> {
     let large = [ByteSize::of(1 << 20), ByteSize::of(4 << 20)];
@@ -109,16 +96,6 @@ pub(crate) fn ours(measured: &[(Contender, Samples)]) -> Samples {
     ours.map(|(_, samples)| samples.clone()).unwrap_or_default()
 }
 
-/// Writes out what the file system of `dir` still holds back.
-pub(crate) fn settle(dir: &Path) -> Result<()> {
-    let dir = File::open(dir)?;
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(&dir)?;
-    #[cfg(not(target_os = "linux"))]
-    dir.sync_all()?;
-    Ok(())
-}
-
 /// Fails if a contender has not kept what it was given: then its time means nothing.
 pub(crate) fn must_match(contender: &str, found: &[u8], expected: &[u8]) -> Result<()> {
     if found == expected {
@@ -131,19 +108,6 @@ pub(crate) fn must_match(contender: &str, found: &[u8], expected: &[u8]) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn everybody_has_one_turn_and_the_first_moves_on() {
-        assert_eq!(turns(0, 3).collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(turns(4, 3).collect::<Vec<_>>(), [1, 2, 0]);
-    }
-
-    #[test]
-    fn only_small_operations_are_repeated() {
-        assert_eq!(repeats(ByteSize::of(512)), 100);
-        assert_eq!(repeats(ByteSize::of(1 << 20)), 8);
-        assert_eq!(repeats(ByteSize::of(256 << 20)), 1);
-    }
 
     #[test]
     fn the_fastest_baseline_counts() {

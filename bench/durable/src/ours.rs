@@ -11,7 +11,7 @@ use grafos_bench_support::timed;
 use crate::Result;
 use crate::contender::Commit;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// How many states a volume holds.
 pub(crate) const SLOTS: usize = 2;

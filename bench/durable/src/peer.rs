@@ -13,7 +13,7 @@ mod tests {
     use super::*;
     use crate::contender::Commit;
     use crate::state::State;
-    use crate::units::ByteSize;
+    use grafos_bench_support::ByteSize;
 
     #[test]
     fn every_peer_keeps_the_state_committed_last() {

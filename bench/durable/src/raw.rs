@@ -13,7 +13,7 @@ use grafos_std::block::AlignedBuf;
 use crate::Result;
 use crate::contender::Commit;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// A file of two places that are written in turn.
 pub(crate) struct RawFile {

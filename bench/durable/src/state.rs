@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
+use grafos_bench_support::{ByteSize, fill, mixed};
 use grafos_std::block::AlignedBuf;
-
-use crate::units::ByteSize;
 
 /// A state in aligned memory, so that direct I/O takes it as it is and the others lose nothing.
 pub(crate) struct State {
@@ -36,27 +35,11 @@ impl State {
     }
 }
 
-/// Writes bytes that differ from those of every other `stamp` in every full eight bytes, and don't compress.
-pub(crate) fn fill(bytes: &mut [u8], stamp: u64) {
-    let mut word = mixed(stamp);
-    for piece in bytes.chunks_mut(8) {
-        word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        piece.copy_from_slice(&mixed(word).to_le_bytes()[..piece.len()]);
-    }
-}
-
 /// Changes the bytes in `ranges`, and no others.
 pub(crate) fn change_ranges(bytes: &mut [u8], ranges: &[Range<usize>], stamp: u64) {
     for range in ranges {
         fill(&mut bytes[range.clone()], stamp ^ mixed(range.start as u64));
     }
-}
-
-/// A bijection of 64-bit words that spreads small differences (the finalizer of SplitMix64, Steele et al. 2014).
-pub(crate) fn mixed(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! [`ReplicatedCheckpoint`]: states with versions on a quorum of replicas.
 
+mod change_replicas;
 mod load;
 mod maintenance;
 mod save;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 
 use fabricbios_core::lease::FenceEpoch;
 
+use crate::codec::Compression;
 use crate::drive::drive_plain;
 use crate::engine::Engine;
 use crate::error::ReplicatedError;
@@ -22,8 +24,9 @@ use crate::protocol::checkpoint::{Claim, TakeOver};
 use crate::register::{Register, SavedVersion};
 use crate::replicas::Replicas;
 
+pub use change_replicas::ReplicasChanged;
 pub use maintenance::{Collected, Repaired, Scrubbed};
-pub(crate) use save::write_all;
+pub(crate) use save::send_all;
 pub use status::{CheckpointStatus, CopyState};
 
 /// How many versions of a checkpoint are kept, unless a handle is told otherwise.
@@ -47,6 +50,7 @@ pub struct ReplicatedCheckpoint {
     set: ReplicaSetLocator,
     replicas: Replicas,
     chunk_bytes: u32,
+    compression: Compression,
     keep_versions: usize,
     /// The manifests of what this handle saved or loaded last, to write only what has changed since.
     manifests: HashMap<CheckpointName, Manifest>,
@@ -122,16 +126,26 @@ impl ReplicatedCheckpoint {
             policy_hash,
             set: locator,
             chunk_bytes: u32::try_from(DEFAULT_CHUNK_BYTES).unwrap_or(u32::MAX),
+            compression: Compression::None,
             keep_versions: DEFAULT_KEEP_VERSIONS,
             manifests: HashMap::new(),
         })
     }
 
-    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]; older ones are
-    /// collected.
+    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]. A save removes what
+    /// it pushes out; what can't be removed then, and what a writer left behind that died in the middle of a save,
+    /// [`collect_garbage`](Self::collect_garbage) does.
     #[must_use]
     pub fn keep_versions(mut self, versions: usize) -> Self {
         self.keep_versions = versions.clamp(1, MAX_KEEP_VERSIONS);
+        self
+    }
+
+    /// Stores the chunks of what is saved from now on like this. What is stored already stays as it is, and chunks that
+    /// do not change are not written again for it.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
         self
     }
 
@@ -203,6 +217,7 @@ impl ReplicatedCheckpoint {
             schema: self.schema.clone(),
             policy_hash: self.policy_hash,
             generation: self.set.generation(),
+            layout: self.set.layout(),
             opened_at: self.opened_at,
         })
     }

@@ -3,6 +3,7 @@
 use crate::engine::new_nonce;
 use crate::error::ReplicatedError;
 use crate::metadata_store::MetadataStore;
+use crate::observe;
 use crate::protocol::change::{Action, Change, Event, Intent};
 use crate::ring::Nonce;
 
@@ -30,7 +31,10 @@ pub(crate) fn drive<I: Intent>(
             Action::Read(keys) => Event::Read(keys.iter().map(|key| store.read(key)).collect()),
             Action::Upload => Event::Uploaded(upload(change.intent_mut())),
             Action::Commit(transaction) => Event::Committed(store.commit(&transaction)),
-            Action::Done(outcome) => return outcome,
+            Action::Done(outcome) => {
+                observe::changed(change.counts(), &outcome);
+                return outcome;
+            }
         };
     }
 }

@@ -2,16 +2,19 @@
 
 use fabricbios_core::lease::FenceEpoch;
 
-use crate::checkpoint::{ReplicatedCheckpoint, SavedCheckpoint, write_all};
+use crate::checkpoint::{ReplicatedCheckpoint, SavedCheckpoint, send_all};
 use crate::drive::drive_plain;
 use crate::effect_record::{EffectRecord, EffectsHead, IdempotencyOutcome};
 use crate::engine::{Engine, new_nonce};
 use crate::error::ReplicatedError;
 use crate::metadata_store::{CommitOutcome, Expect, RecordKey, Transaction};
-use crate::names::{CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, SchemaId, Version};
+use crate::names::{
+    CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, ResourceGeneration, SchemaId, Version,
+};
+use crate::observe;
 use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::protocol::effect::{
-    EffectsClaim, EffectsTakeOver, RaiseLowWater, ReservationKind, Reserve, Settle,
+    ChangeGeneration, EffectsClaim, EffectsTakeOver, RaiseLowWater, ReservationKind, Reserve, Settle,
 };
 use crate::protocol::step::CommitStep;
 use crate::register::StepMark;
@@ -108,7 +111,9 @@ impl ReplicatedIdempotencyStore {
     ) -> Result<Reservation, ReplicatedError> {
         key.checked()?;
         let reserve = Reserve::new(self.claim.clone(), key.clone(), operation, sequence, epoch);
-        let reserved = drive_plain(self.engine.registers().as_ref(), reserve)?;
+        let reserved = drive_plain(self.engine.registers().as_ref(), reserve);
+        observe::reserved(&reserved);
+        let reserved = reserved?;
         let value = EffectValue { outcome: reserved.outcome, operation, epoch };
         Ok(Reservation { key, kind: reserved.kind, version: reserved.version, value })
     }
@@ -125,7 +130,11 @@ impl ReplicatedIdempotencyStore {
         outcome: IdempotencyOutcome,
         epoch: FenceEpoch,
     ) -> Result<Version, ReplicatedError> {
-        drive_plain(self.engine.registers().as_ref(), self.settle(key, version, outcome, epoch)?)
+        let label = observe::label(&outcome);
+        let settle = self.settle(key, version, outcome, epoch)?;
+        let version = drive_plain(self.engine.registers().as_ref(), settle)?;
+        observe::settled(label);
+        Ok(version)
     }
 
     /// Gives the key back: the step has had no effect, and whoever reserves it next starts afresh.
@@ -170,6 +179,25 @@ impl ReplicatedIdempotencyStore {
     /// higher one.
     pub fn take_over_as(&mut self, epoch: FenceEpoch) -> Result<(), ReplicatedError> {
         self.raise_epoch(Some(epoch)).map(drop)
+    }
+
+    /// Moves this store to another generation, as its checkpoints
+    /// [move](crate::ReplicatedCheckpoint::change_replicas) to other replicas. From then on this handle, and
+    /// everybody else's of the old generation, is refused; reservations stay with their records, and a handle of the new
+    /// generation takes over to go on with them. Called again after it took place, it says so.
+    ///
+    /// # Errors
+    /// [`GenerationNotNew`](ReplicatedError::GenerationNotNew); [`StaleEpoch`](ReplicatedError::StaleEpoch), and those
+    /// of the engine.
+    pub fn change_generation(
+        &self,
+        to: ResourceGeneration,
+        epoch: FenceEpoch,
+    ) -> Result<ResourceGeneration, ReplicatedError> {
+        let change = ChangeGeneration::new(self.claim.clone(), to, epoch);
+        let generation = drive_plain(self.engine.registers().as_ref(), change)?;
+        tracing::info!(resource = %self.claim.resource, %generation, "moved to another generation");
+        Ok(generation)
     }
 
     /// Forgets completed and abandoned steps whose sequence is below `sequence`. From then on, a step below it that is
@@ -262,8 +290,13 @@ pub fn commit_step(
     let mark = StepMark { key: key.clone(), operation: value.operation };
     let save = checkpoints.new_save(step.checkpoint, step.expected, step.epoch, Some(mark))?;
     let outcome = IdempotencyOutcome::Completed { effect: step.effect.map(<[u8]>::to_vec) };
+    let label = observe::label(&outcome);
     let settle = effects.settle(key.clone(), *version, outcome, step.epoch)?;
     let bytes = step.bytes;
     let intent = CommitStep::new(save, settle);
-    checkpoints.drive_save(step.checkpoint, intent, CommitStep::save_mut, |sink| write_all(sink, bytes))
+    let (name, len) = (step.checkpoint, Some(bytes.len()));
+    let saved =
+        checkpoints.drive_save(name, intent, CommitStep::save_mut, len, |sink| send_all(sink, bytes))?;
+    observe::settled(label);
+    Ok(saved)
 }

@@ -22,7 +22,8 @@ thread_local! {
 
 /// Opens the replicas that locators name.
 pub trait ReplicaSource: fmt::Debug + Send + Sync {
-    /// The replica, made if it is new.
+    /// The replica, made if it is new. Asked before every use, so that a replica that went away and came back is found
+    /// again: a source keeps what it has opened for as long as that is good.
     ///
     /// # Errors
     /// Any [`StoreError`]; the resource is used without it then, as long as its quorums are met.

@@ -10,7 +10,7 @@ use fabricbios_core::lease::{FenceEpoch, StaleEpochError};
 use fabricbios_core::recovery::Recovery;
 
 use crate::names::{
-    CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, PolicyHash, ReplicaId,
+    CheckpointName, IdempotencyKey, LayoutHash, LogicalResourceName, OperationHash, PolicyHash, ReplicaId,
     ResourceGeneration, SchemaId, Version,
 };
 
@@ -181,6 +181,44 @@ pub enum ReplicatedError {
         found: ResourceGeneration,
     },
 
+    /// The caller means other replicas by the same generation. Each set has a generation of its own.
+    #[error(
+        "other replicas of the same generation: resource={resource}, generation={generation}, expected={expected}, found={found}"
+    )]
+    WrongReplicas {
+        /// The resource.
+        resource: LogicalResourceName,
+        /// The generation that both say.
+        generation: ResourceGeneration,
+        /// The caller's replicas.
+        expected: LayoutHash,
+        /// The resource's.
+        found: LayoutHash,
+    },
+
+    /// A replica set can only be changed to one of a higher generation.
+    #[error("this generation is not a new one: resource={resource}, current={current}, asked={asked}")]
+    GenerationNotNew {
+        /// The resource.
+        resource: LogicalResourceName,
+        /// The generation that it is in.
+        current: ResourceGeneration,
+        /// The one that it was to move to.
+        asked: ResourceGeneration,
+    },
+
+    /// Each time the new replicas had everything, there was a newer version: the replica set was not changed. What was
+    /// copied stays there, so the next call has less to do; one after a takeover has no rival.
+    #[error("saves were faster than the copies: checkpoint={checkpoint}, rounds={rounds}, current={current}")]
+    OvertakenBySaves {
+        /// The checkpoint.
+        checkpoint: CheckpointName,
+        /// How often it was tried.
+        rounds: u32,
+        /// The version that is there.
+        current: Version,
+    },
+
     /// The same key stands for another operation.
     #[error("the key belongs to another operation: key={key}, expected={expected}, found={found}")]
     FingerprintConflict {
@@ -276,15 +314,18 @@ impl ReplicatedError {
             Self::StaleEpoch { .. } | Self::ReservationLost { .. } => Recovery::StopWriting,
             Self::UnknownEpoch { .. } => Recovery::Reacquire,
             Self::VersionConflict { .. } | Self::WrongGeneration { .. } => Recovery::RefreshAndRetry,
-            Self::QuorumNotMet { .. } | Self::ReadQuorumNotMet { .. } | Self::InProgress { .. } => {
-                Recovery::RetryLater
-            }
+            Self::QuorumNotMet { .. }
+            | Self::ReadQuorumNotMet { .. }
+            | Self::OvertakenBySaves { .. }
+            | Self::InProgress { .. } => Recovery::RetryLater,
             Self::PayloadUnavailable { .. }
             | Self::CorruptRegister { .. }
             | Self::MetadataRegressed { .. } => Recovery::RestoreElsewhere,
             Self::OutcomeUnknown { .. } => Recovery::RetrySameKey,
             Self::WrongSchema { .. }
             | Self::WrongPolicy { .. }
+            | Self::WrongReplicas { .. }
+            | Self::GenerationNotNew { .. }
             | Self::FingerprintConflict { .. }
             | Self::Retired { .. }
             | Self::VersionNotKept { .. }

@@ -36,13 +36,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`ReplicatedCheckpoint`] saves, loads, repairs and collects; [`ReplicatedIdempotencyStore`] reserves and completes
-//!   steps; [`commit_step`] does both at once.
+//! - [`ReplicatedCheckpoint`] saves, loads, repairs, collects and moves to other replicas;
+//!   [`ReplicatedIdempotencyStore`] reserves and completes steps; [`commit_step`] does both at once.
 //! - [`Engine`] says where registers and replicas are; without a choice they are the [`embedded`] one's, under the
 //!   user's home directory.
 //! - [`protocol`] is pure, and drives every change to a certain outcome; `grafos-sim` runs it in a world that fails.
 
 mod checkpoint;
+mod codec;
 mod download;
 mod drive;
 mod effect_record;
@@ -55,6 +56,8 @@ mod manifest;
 pub mod memory;
 mod metadata_store;
 mod names;
+mod observe;
+mod parallel;
 mod payload_replica;
 mod placement;
 pub mod protocol;
@@ -68,8 +71,9 @@ mod upload;
 
 pub use checkpoint::{
     CheckpointStatus, Collected, CopyState, DEFAULT_KEEP_VERSIONS, LoadedCheckpoint, MAX_KEEP_VERSIONS,
-    Repaired, ReplicatedCheckpoint, SavedCheckpoint, Scrubbed,
+    Repaired, ReplicasChanged, ReplicatedCheckpoint, SavedCheckpoint, Scrubbed,
 };
+pub use codec::Compression;
 pub use effect_record::{EffectRecord, EffectsHead, IdempotencyOutcome, MAX_EFFECT_BYTES};
 pub use effects::{EffectValue, ReplicatedIdempotencyStore, Reservation, StepCommit, commit_step};
 pub use engine::{AlreadyInstalled, Engine, ReplicaSource};
@@ -81,8 +85,8 @@ pub use metadata_store::{
     Transaction,
 };
 pub use names::{
-    CheckpointName, IdempotencyKey, LogicalResourceName, MAX_NAME_BYTES, OperationHash, PolicyHash,
-    ReplicaId, ResourceGeneration, SchemaId, Version,
+    CheckpointName, IdempotencyKey, LayoutHash, LogicalResourceName, MAX_NAME_BYTES, OperationHash,
+    PolicyHash, ReplicaId, ResourceGeneration, SchemaId, Version,
 };
 pub use payload_replica::{BlobSpace, BlobWriter, MAX_SPACE_BYTES, PayloadReplica};
 pub use placement::{
@@ -90,5 +94,6 @@ pub use placement::{
     ReplicaSetLocator,
 };
 pub use protocol::effect::ReservationKind;
+pub use protocol::replica_change::NewReplicas;
 pub use register::{BlobTag, MAX_BLOBS_PER_VERSION, RING_LEN, Register, SavedVersion, StepMark};
 pub use ring::{Nonce, Ring};

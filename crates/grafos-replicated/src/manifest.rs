@@ -2,12 +2,14 @@
 //!
 //! A blob is the chunks that a save had to write, one behind the other, then the manifest of the whole state, then the
 //! manifest's length (8 bytes, little-endian) and the magic "GRBLOB01". The register holds the digest of the manifest,
-//! the manifest those of the chunks: so every byte that is read is verified against the register.
+//! the manifest those of the chunks as they were before they were compressed: so every byte that is given out is verified
+//! against the register.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Stored;
 use crate::error::StoreError;
 use crate::register::{BlobTag, MAX_BLOBS_PER_VERSION};
 
@@ -16,6 +18,9 @@ pub const DEFAULT_CHUNK_BYTES: usize = 1 << 20;
 
 /// The longest manifest that is read, in bytes: some 1.4 million chunks.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// The longest chunk that a manifest may speak of, in bytes: what is in memory for one chunk is bounded by it.
+pub(crate) const MAX_CHUNK_BYTES: u32 = 64 << 20;
 
 pub(crate) const FOOTER_BYTES: usize = 16;
 const MAGIC: [u8; 8] = *b"GRBLOB01";
@@ -38,9 +43,22 @@ pub(crate) struct Chunk {
     /// By its place in the manifest's list.
     pub(crate) blob: u8,
     pub(crate) offset: u64,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of its bytes, before they were compressed.
     pub(crate) digest: [u8; 32],
+    /// How it lies there.
+    pub(crate) stored: Stored,
 }
+
+/// Where a chunk lies, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) blob: BlobTag,
+    pub(crate) offset: u64,
+    pub(crate) stored: Stored,
+}
+
+/// Chunks by digest and length.
+pub(crate) type Places = HashMap<([u8; 32], usize), Place>;
 
 impl Manifest {
     pub(crate) fn new(tag: BlobTag, chunk_bytes: u32) -> Self {
@@ -65,10 +83,17 @@ impl Manifest {
     fn is_consistent(&self) -> bool {
         let blobs = self.blobs.len();
         let chunk_bytes = u64::from(self.chunk_bytes);
-        chunk_bytes > 0
+        (1..=u64::from(MAX_CHUNK_BYTES)).contains(&chunk_bytes)
             && (1..=MAX_BLOBS_PER_VERSION).contains(&blobs)
             && self.payload_bytes.div_ceil(chunk_bytes) == self.chunks.len() as u64
-            && self.chunks.iter().all(|chunk| usize::from(chunk.blob) < blobs)
+            && self.chunks.iter().enumerate().all(|(index, chunk)| {
+                usize::from(chunk.blob) < blobs && chunk.stored.fits(self.len_of(index))
+            })
+    }
+
+    /// The feature that reading the state takes and that this build does not have.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        self.chunks.iter().find_map(|chunk| chunk.stored.missing_feature())
     }
 
     /// How long the chunk at `index` is.
@@ -80,7 +105,7 @@ impl Manifest {
 
     /// Where chunks of the next version may stay: by digest and length. Chunks of blobs with the least in use are left
     /// out, so that the next version does not lie in too many places.
-    pub(crate) fn reusable(&self) -> HashMap<([u8; 32], usize), (BlobTag, u64)> {
+    pub(crate) fn reusable(&self) -> Places {
         let mut in_use = vec![0_u64; self.blobs.len()];
         for (index, chunk) in self.chunks.iter().enumerate() {
             if let Some(bytes) = in_use.get_mut(usize::from(chunk.blob)) {
@@ -93,8 +118,9 @@ impl Manifest {
         let places =
             self.chunks.iter().enumerate().filter(|(_, chunk)| by_use.contains(&usize::from(chunk.blob)));
         let places = places.filter_map(|(index, chunk)| {
-            let tag = self.blobs.get(usize::from(chunk.blob))?;
-            Some(((chunk.digest, self.len_of(index)), (*tag, chunk.offset)))
+            let blob = *self.blobs.get(usize::from(chunk.blob))?;
+            let place = Place { blob, offset: chunk.offset, stored: chunk.stored };
+            Some(((chunk.digest, self.len_of(index)), place))
         });
         places.collect()
     }
@@ -147,7 +173,8 @@ mod tests {
         for blob in 0..u8::try_from(blobs).unwrap() {
             for at in 0..per_blob + usize::from(blob) {
                 let digest = [blob.wrapping_mul(31).wrapping_add(u8::try_from(at).unwrap()); 32];
-                manifest.chunks.push(Chunk { blob, offset: at as u64 * 10, digest });
+                let stored = if at == 0 { Stored::Zstd { stored_bytes: 5 } } else { Stored::Plain };
+                manifest.chunks.push(Chunk { blob, offset: at as u64 * 10, digest, stored });
             }
         }
         manifest.payload_bytes = manifest.chunks.len() as u64 * 10 - 3;
@@ -164,9 +191,15 @@ mod tests {
 
     #[test]
     fn a_manifest_that_contradicts_itself_is_refused() {
-        let flaws: [fn(&mut Manifest); 5] = [
+        let flaws: [fn(&mut Manifest); 8] = [
             |m| m.payload_bytes += 20,
             |m| m.chunk_bytes = 0,
+            |m| {
+                *m =
+                    Manifest { chunk_bytes: MAX_CHUNK_BYTES + 1, chunks: m.chunks[..1].to_vec(), ..m.clone() }
+            },
+            |m| m.chunks[0].stored = Stored::Zstd { stored_bytes: 10 },
+            |m| m.chunks[0].stored = Stored::Zstd { stored_bytes: 0 },
             |m| m.blobs.clear(),
             |m| m.chunks[0].blob = 200,
             |m| m.format = 2,
@@ -182,10 +215,10 @@ mod tests {
     fn the_blob_with_the_least_in_use_is_not_built_on_when_there_are_many() {
         let full = manifest(MAX_BLOBS_PER_VERSION as u64, 2);
         let kept = full.reusable();
-        assert!(!kept.values().any(|(blob, _)| *blob == full.blobs[0]), "blob 0 has the fewest chunks");
-        assert!((1..MAX_BLOBS_PER_VERSION).all(|at| kept.values().any(|(blob, _)| *blob == full.blobs[at])));
+        assert!(!kept.values().any(|place| place.blob == full.blobs[0]), "blob 0 has the fewest chunks");
+        assert!((1..MAX_BLOBS_PER_VERSION).all(|at| kept.values().any(|place| place.blob == full.blobs[at])));
         let few = manifest(3, 2);
-        assert!(few.reusable().values().any(|(blob, _)| *blob == few.blobs[0]));
+        assert!(few.reusable().values().any(|place| place.blob == few.blobs[0]));
     }
 
     proptest! {

@@ -37,6 +37,24 @@ impl RecordKey {
         can_be.then(|| Self(text.to_owned()))
     }
 
+    /// The last of the names that the key was made of; `None` if its text is not what `new` makes.
+    pub(crate) fn last_name(&self) -> Option<String> {
+        let encoded = self.0.rsplit_once('/')?.1;
+        let mut bytes = Vec::with_capacity(encoded.len());
+        let mut rest = encoded.bytes();
+        while let Some(byte) = rest.next() {
+            bytes.push(match byte {
+                b'%' => {
+                    let digit = |byte: u8| char::from(byte).to_digit(16);
+                    let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+                    u8::try_from(high << 4 | low).ok()?
+                }
+                byte => byte,
+            });
+        }
+        String::from_utf8(bytes).ok()
+    }
+
     /// The key as text: ASCII letters, digits, `-`, `_`, `%` and `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -120,6 +120,11 @@ impl fmt::Display for ResourceGeneration {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PolicyHash(pub [u8; 32]);
 
+/// Stands for the replicas of a set: which ones, where, in which order, and in which generation. Two programs that mean
+/// different replicas by the same generation don't mix.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LayoutHash(pub [u8; 32]);
+
 /// Stands for what a step does: its operation and its input, in a canonical form. The same key with another one is an
 /// error.
 ///
@@ -162,6 +167,7 @@ macro_rules! digest {
     };
 }
 
+digest!(LayoutHash);
 digest!(PolicyHash);
 digest!(OperationHash);
 

@@ -74,8 +74,9 @@ impl BlobTag {
 /// A place that keeps blobs which never change.
 ///
 /// # Contract
-/// - A blob appears whole, durably, when [`BlobWriter::finish`] returns, and not before; what was not finished leaves
-///   nothing that `list` or `read` would show.
+/// - A blob is there, whole and durable, when [`BlobWriter::finish`] returns. What was dropped before it was staged or
+///   finished leaves nothing that `list` or `read` would show; what was staged, or cut off while it was finished, may
+///   be shown, with any contents after a power cut.
 /// - A blob is never changed: a second one of the same tag is refused, unless it was begun to
 ///   [`replace`](PayloadReplica::replace) a damaged one, and then there is the one or the other at every moment.
 /// - Nothing is promised about the bytes that are read back: readers verify digests.
@@ -135,6 +136,16 @@ pub trait PayloadReplica: fmt::Debug + Send + Sync {
     /// # Errors
     /// Any [`StoreError`]; the blob may be there or not.
     fn delete(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError>;
+
+    /// Makes a blob durable that can be read: its writer may have died after it could be seen and before it was
+    /// acknowledged. Whoever counts on a blob that he has not written asks for this first. The default is for replicas
+    /// whose blobs are durable as soon as they can be seen.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and any other; the blob may be durable or not.
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        self.len_bytes(space, tag).map(drop)
+    }
 }
 
 /// A blob that is being written. Dropped without [`finish`](Self::finish), it leaves nothing behind.
@@ -144,6 +155,16 @@ pub trait BlobWriter: fmt::Debug + Send {
     /// # Errors
     /// Any [`StoreError`]; the blob is lost then.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// All was written: does what can be done before the disk must be waited for. A caller with writers on several
+    /// replicas stages all of them and finishes them then, so that disks that share a journal sync it once. Optional:
+    /// [`finish`](Self::finish) does it too. Nothing is written afterwards.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Self::finish).
+    fn stage(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Makes the blob durable and visible.
     ///

@@ -11,7 +11,7 @@ use fabricbios_core::lease::FenceEpoch;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PolicyProblem, ReplicatedError};
-use crate::names::{ReplicaId, ResourceGeneration};
+use crate::names::{LayoutHash, ReplicaId, ResourceGeneration};
 
 /// The most replicas a set can have.
 pub const MAX_REPLICAS: usize = 32;
@@ -280,6 +280,34 @@ impl ReplicaSetLocator {
     #[must_use]
     pub fn replicas(&self) -> &[ReplicaLocator] {
         &self.replicas
+    }
+
+    /// Stands for the set in a register: BLAKE3 of the generation, and of id, role and domain of each replica in order,
+    /// each text with its length before it. What changes from day to day, health for one, is not in it.
+    #[must_use]
+    pub fn layout(&self) -> LayoutHash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.generation.0.to_le_bytes());
+        let mut text = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        for replica in &self.replicas {
+            text(replica.replica_id.as_str());
+            text(if replica.is_voter() { "voter" } else { "learner" });
+            match &replica.domain {
+                FailureDomain::Cell { provider, cell } => {
+                    ["cell", provider, cell].into_iter().for_each(&mut text);
+                }
+                FailureDomain::Zone { provider, region, zone } => {
+                    ["zone", provider, region, zone].into_iter().for_each(&mut text);
+                }
+                FailureDomain::Region { provider, region } => {
+                    ["region", provider, region].into_iter().for_each(&mut text);
+                }
+            }
+        }
+        LayoutHash(*hasher.finalize().as_bytes())
     }
 
     pub(crate) fn voters(&self) -> impl Iterator<Item = &ReplicaLocator> {

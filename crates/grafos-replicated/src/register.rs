@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReplicatedError;
 use crate::metadata_store::RecordKey;
-use crate::names::{IdempotencyKey, OperationHash, PolicyHash, ResourceGeneration, SchemaId, Version};
+use crate::names::{
+    IdempotencyKey, LayoutHash, OperationHash, PolicyHash, ResourceGeneration, SchemaId, Version,
+};
 use crate::record;
 use crate::ring::{Nonce, Ring};
 
@@ -77,8 +79,10 @@ pub struct Register {
     pub schema: SchemaId,
     /// The policy that they are written under.
     pub policy: PolicyHash,
-    /// The layout of the replica set.
+    /// Which replica set this is: one more with each change.
     pub generation: ResourceGeneration,
+    /// The replicas of that set, by whose order [`SavedVersion::acknowledged`] counts.
+    pub layout: LayoutHash,
     /// The epoch below which writers are refused.
     pub epoch: FenceEpoch,
     /// The current version.
@@ -94,13 +98,14 @@ impl Register {
     pub(crate) fn new(
         schema: SchemaId,
         policy: PolicyHash,
-        generation: ResourceGeneration,
+        (generation, layout): (ResourceGeneration, LayoutHash),
         epoch: FenceEpoch,
     ) -> Self {
         Self {
             schema,
             policy,
             generation,
+            layout,
             epoch,
             version: Version::NONE,
             history: Vec::new(),
@@ -112,6 +117,15 @@ impl Register {
     #[must_use]
     pub fn head(&self) -> Option<&SavedVersion> {
         self.history.last()
+    }
+
+    /// Every blob that a kept version is made of, once, in order.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<BlobTag> {
+        let mut blobs: Vec<_> = self.history.iter().flat_map(|saved| saved.blobs.iter().copied()).collect();
+        blobs.sort_unstable();
+        blobs.dedup();
+        blobs
     }
 
     /// The state of this version, if it is kept.

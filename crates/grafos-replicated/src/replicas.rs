@@ -1,6 +1,9 @@
-//! [`Replicas`]: the replicas of a resource, opened; one that can't be opened is kept with its reason, and tried again.
+//! [`Replicas`]: the replicas of a resource, opened anew for each use. What was opened before may be a disk that has
+//! gone, and come back as another one: the source knows, and keeps what is still good.
 
+use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use crate::engine::Engine;
 use crate::error::StoreError;
@@ -15,15 +18,18 @@ pub(crate) struct Replicas(Vec<Replica>);
 pub(crate) struct Replica {
     locator: ReplicaLocator,
     engine: Engine,
-    opened: Mutex<Option<Arc<dyn PayloadReplica>>>,
+    worker: Mutex<Option<Sender<Job>>>,
 }
+
+/// Some work on one replica.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 impl Replicas {
     pub(crate) fn of(engine: &Engine, set: &ReplicaSetLocator) -> Self {
         let replica = |locator: &ReplicaLocator| Replica {
             locator: locator.clone(),
             engine: engine.clone(),
-            opened: Mutex::new(None),
+            worker: Mutex::new(None),
         };
         Self(set.replicas().iter().map(replica).collect())
     }
@@ -48,10 +54,29 @@ impl Replica {
             let reason = "its locator says that it can't be reached".to_owned();
             return Err(StoreError::Unavailable { reason });
         }
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*opened {
-            Some(replica) => Ok(Arc::clone(replica)),
-            None => Ok(Arc::clone(opened.insert(self.engine.replicas().open(&self.locator)?))),
+        self.engine.replicas().open(&self.locator)
+    }
+
+    /// Does it on the replica's own thread, which is there from the first job on and ends with this value. A job that
+    /// can't be done, since no thread can be had, is dropped.
+    pub(crate) fn begin(&self, job: Job) {
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match worker.as_ref() {
+            Some(worker) => worker.send(job).err().map(|SendError(job)| job),
+            None => Some(job),
+        };
+        // There is no thread yet, or it has ended.
+        if let Some(job) = refused {
+            *worker = self.begin_anew(job);
         }
+    }
+
+    fn begin_anew(&self, job: Job) -> Option<Sender<Job>> {
+        let (send, jobs) = channel::<Job>();
+        let thread = thread::Builder::new().name("replica".to_owned());
+        thread.spawn(move || jobs.into_iter().for_each(|job| job())).ok()?;
+        // It has just been started, and takes it.
+        let _ = send.send(job);
+        Some(send)
     }
 }

@@ -2,6 +2,7 @@
 //! would block, these wait for the world, which is a single thread and decides when an answer comes.
 
 pub(crate) mod blobs;
+pub(crate) mod changer;
 pub(crate) mod maintenance;
 pub(crate) mod worker;
 pub(crate) mod writer;
@@ -14,33 +15,25 @@ use std::task::{Context, Poll};
 
 use grafos_replicated::protocol::change::{Action, Change, Event};
 use grafos_replicated::protocol::checkpoint::{Claim, Save};
-use grafos_replicated::protocol::effect::EffectsClaim;
+use grafos_replicated::protocol::replica_change::ChangeReplicas;
 use grafos_replicated::{
-    CommitOutcome, FenceEpoch, Record, RecordKey, Register, ReplicaPolicy, ReplicaSetLocator,
-    ReplicatedError, StoreError, Transaction,
+    CommitOutcome, EffectsHead, FenceEpoch, Record, RecordKey, Register, ReplicatedError, StoreError,
+    Transaction,
 };
 
 use crate::bend::{Bend, Bent, Fault};
+use crate::layout::{EFFECTS, Layout, RECORDS};
 use crate::message::{Answer, CallId, Request};
 use crate::mutant::Mutant;
 use crate::net::{Net, unavailable};
 use crate::state::{Space, State};
 
-/// What all programs are set up with.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) claims: [Claim; 2],
-    pub(crate) effects: EffectsClaim,
-    pub(crate) policy: ReplicaPolicy,
-    pub(crate) set: ReplicaSetLocator,
-    pub(crate) keep_versions: usize,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct Actor {
     pub(crate) net: Rc<RefCell<Net>>,
-    pub(crate) setup: Rc<Setup>,
     pub(crate) id: usize,
+    /// The replica set that each record is in, as far as this program knows.
+    layouts: Rc<RefCell<[Rc<Layout>; RECORDS]>>,
 }
 
 /// An answer that will come, if only that it did not.
@@ -58,6 +51,35 @@ impl Future for Reply<'_> {
 }
 
 impl Actor {
+    pub(crate) fn new(net: &Rc<RefCell<Net>>, id: usize) -> Self {
+        let layouts = [0, 1, EFFECTS].map(|record| net.borrow().layouts.said(record));
+        Self { net: Rc::clone(net), id, layouts: Rc::new(RefCell::new(layouts)) }
+    }
+
+    /// The replica set that a checkpoint is in, as far as this program knows.
+    pub(crate) fn layout(&self, space: Space) -> Rc<Layout> {
+        self.layout_of(space.index())
+    }
+
+    pub(crate) fn layout_of(&self, record: usize) -> Rc<Layout> {
+        Rc::clone(&self.layouts.borrow()[record])
+    }
+
+    pub(crate) fn generations(&self) -> [u64; RECORDS] {
+        self.layouts.borrow().each_ref().map(|layout| layout.generation)
+    }
+
+    /// Goes on with the replica set that a record is in, and tells the others.
+    pub(crate) fn learn(&self, record: usize, generation: u64) {
+        let layout = self.with(|net| {
+            net.layouts.say(record, generation);
+            net.layouts.of(generation)
+        });
+        if let (Some(layout), Some(known)) = (layout, self.layouts.borrow_mut().get_mut(record)) {
+            *known = layout;
+        }
+    }
+
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Net) -> R) -> R {
         look(&mut self.net.borrow_mut())
     }
@@ -88,9 +110,10 @@ impl Actor {
         self.call(Request::Sleep { us }).await;
     }
 
-    pub(crate) fn claim(&self, space: Space) -> &Claim {
-        let [plain, job] = &self.setup.claims;
-        if space == Space::Plain { plain } else { job }
+    pub(crate) fn claim(&self, space: Space) -> Claim {
+        let layout = self.layout(space);
+        let [plain, job] = &layout.claims;
+        if space == Space::Plain { plain.clone() } else { job.clone() }
     }
 
     /// The register, read now.
@@ -98,8 +121,21 @@ impl Actor {
         let claim = self.claim(space);
         let Some(record) = self.read(claim.key()).await? else { return Ok(None) };
         let register = claim.decode(&record)?;
-        claim.check(&register)?;
-        Ok(Some(register))
+        let checked = claim.check(&register);
+        if let Err(ReplicatedError::WrongGeneration { found, .. }) = &checked {
+            self.with(|net| net.watch.totals.misplaced += 1);
+            self.learn(space.index(), found.0);
+        }
+        checked.map(|()| Some(register))
+    }
+
+    /// Looks which generation the effects are in.
+    pub(crate) async fn learn_effects(&self) {
+        let key = self.layout_of(EFFECTS).effects.head_key();
+        let Ok(Some(record)) = self.read(key.clone()).await else { return };
+        if let Ok(head) = EffectsHead::decode(&key, &record.body) {
+            self.learn(EFFECTS, head.generation.0);
+        }
     }
 
     async fn read(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
@@ -154,14 +190,16 @@ impl Actor {
         op: u64,
         intent: I,
         held: u64,
-        upload: Upload<I>,
+        mut upload: Upload<I>,
     ) -> Result<I::Output, ReplicatedError>
     where
         I::Body: Clone,
     {
         let fault = self.with(|net| net.mutant);
         let completes = matches!(upload, Upload::Completes);
-        let fault = fault.map(|mutant| Fault { mutant, reused: None, held: FenceEpoch(held), completes });
+        let layouts = self.layouts.borrow().clone();
+        let held = FenceEpoch(held);
+        let fault = fault.map(|mutant| Fault { mutant, reused: None, held, completes, layouts });
         let mut change = Change::new(Bent { inner: intent, fault });
         let mut event = Event::Start;
         loop {
@@ -169,14 +207,16 @@ impl Actor {
             event = match action {
                 Action::Read(keys) => Event::Read(self.read_all(keys).await),
                 Action::Commit(transaction) => Event::Committed(self.commit(transaction, op).await),
-                Action::Upload => Event::Uploaded(self.upload_for(change.intent_mut(), &upload).await),
+                Action::Upload => Event::Uploaded(self.upload_for(change.intent_mut(), &mut upload).await),
                 Action::Done(outcome) => {
                     let (counts, is_fenced) =
                         (change.counts(), matches!(&outcome, Err(error) if is_fencing(error)));
+                    let is_misplaced = matches!(&outcome, Err(ReplicatedError::WrongGeneration { .. }));
                     self.with(|net| {
                         net.watch.totals.barriers += u64::from(counts.barriers);
                         net.watch.totals.conflicts += u64::from(counts.conflicts);
                         net.watch.totals.fencings += u64::from(is_fenced);
+                        net.watch.totals.misplaced += u64::from(is_misplaced);
                     });
                     return outcome;
                 }
@@ -187,9 +227,18 @@ impl Actor {
     async fn upload_for<I: Bend>(
         &self,
         intent: &mut Bent<I>,
-        upload: &Upload<I>,
+        upload: &mut Upload<I>,
     ) -> Result<(), ReplicatedError> {
-        let Upload::State { space, state, reused, save_of } = upload else { return Ok(()) };
+        let (space, state, reused, save_of) = match upload {
+            Upload::State { space, state, reused, save_of } => (space, state, reused, save_of),
+            Upload::Copies { mover, change_of } => {
+                let change = change_of(&mut intent.inner);
+                let copies = mover.bring(self, change.wanted()).await?;
+                change.copied(copies);
+                return Ok(());
+            }
+            Upload::Nothing | Upload::Completes => return Ok(()),
+        };
         let save = save_of(&mut intent.inner);
         let receipt = match reused {
             Some(lost) => lost.receipt(save.tag()),
@@ -214,6 +263,11 @@ pub(crate) enum Upload<I> {
         /// The blob of an attempt that was lost, if a planted fault takes it again.
         reused: Option<blobs::LostAttempt>,
         save_of: fn(&mut I) -> &mut Save,
+    },
+    /// The blobs of a checkpoint that moves to other replicas.
+    Copies {
+        mover: changer::Mover,
+        change_of: fn(&mut I) -> &mut ChangeReplicas,
     },
 }
 

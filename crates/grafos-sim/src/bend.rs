@@ -1,20 +1,27 @@
 //! [`Bent`]: a real intent, and what a planted fault makes of its decisions. Without a fault it changes nothing.
 
+use std::rc::Rc;
+
 use grafos_replicated::protocol::change::{Decision, Intent, RingBody, Then};
 use grafos_replicated::protocol::checkpoint::{Landed, Save, TakeOver};
-use grafos_replicated::protocol::effect::{EffectsTakeOver, RaiseLowWater, Reserve, Settle};
+use grafos_replicated::protocol::effect::{
+    ChangeGeneration, EffectsTakeOver, RaiseLowWater, Reserve, Settle,
+};
+use grafos_replicated::protocol::replica_change::{ChangeReplicas, Moved};
 use grafos_replicated::protocol::step::CommitStep;
 use grafos_replicated::{
     BlobTag, EffectRecord, FenceEpoch, IdempotencyOutcome, Nonce, Record, RecordKey, Register,
     ReplicatedError, Version,
 };
 
+use crate::layout::{Layout, RECORDS};
 use crate::mutant::Mutant;
+use crate::state::Space;
 
 /// How an intent can be bent. Most can't.
 pub(crate) trait Bend: Intent {
     /// What it is shown in place of the first record.
-    fn shown(&self, _: Mutant, first: Option<Self::Body>) -> Option<Self::Body> {
+    fn shown(&self, _: &Fault, first: Option<Self::Body>) -> Option<Self::Body> {
         first
     }
 
@@ -40,6 +47,8 @@ pub(crate) struct Fault {
     pub(crate) held: FenceEpoch,
     /// The change is to complete a step.
     pub(crate) completes: bool,
+    /// The replica sets that the program knows.
+    pub(crate) layouts: [Rc<Layout>; RECORDS],
 }
 
 #[derive(Debug)]
@@ -93,7 +102,7 @@ where
     ) -> Result<Decision<Self::Output>, ReplicatedError> {
         let first = first.map(|body| body.inner);
         let Some(fault) = &self.fault else { return self.inner.decide(first, others, nonce) };
-        let shown = self.inner.shown(fault.mutant, first.clone());
+        let shown = self.inner.shown(fault, first.clone());
         let decision = self.inner.decide(shown, others, nonce);
         self.inner.bent(fault, first, decision, nonce)
     }
@@ -134,15 +143,30 @@ fn bent_save(
             register.epoch = first?.epoch;
             register.encode().ok()
         }),
+        Mutant::OldSetWrites => rewritten(decision, |bytes| {
+            let (register, first) = (Register::decode(&key, bytes).ok()?, first?);
+            let (generation, layout) = (first.generation, first.layout);
+            Register { generation, layout, ..register }.encode().ok()
+        }),
         _ => decision,
     }
 }
 
 impl Bend for Save {
-    fn shown(&self, mutant: Mutant, first: Option<Register>) -> Option<Register> {
-        let epoch = self.tag().epoch;
-        let forged = |register: Register| Register { epoch, ..register };
-        if mutant == Mutant::FenceIgnored { first.map(forged) } else { first }
+    fn shown(&self, fault: &Fault, first: Option<Register>) -> Option<Register> {
+        let [key] = self.keys();
+        let register = first?;
+        match fault.mutant {
+            Mutant::FenceIgnored => Some(Register { epoch: self.tag().epoch, ..register }),
+            Mutant::OldSetWrites => {
+                let claims = Space::ALL.into_iter().zip(&fault.layouts);
+                let mut claims = claims.filter_map(|(space, layout)| layout.claims.get(space.index()));
+                let claim = claims.find(|claim| claim.key() == *key)?;
+                let (generation, layout) = (claim.generation, claim.layout);
+                Some(Register { generation, layout, ..register })
+            }
+            _ => Some(register),
+        }
     }
 
     fn bent(
@@ -160,6 +184,28 @@ impl Bend for CommitStep {}
 impl Bend for Reserve {}
 impl Bend for EffectsTakeOver {}
 impl Bend for RaiseLowWater {}
+impl Bend for ChangeGeneration {}
+
+impl Bend for ChangeReplicas {
+    fn bent(
+        &self,
+        fault: &Fault,
+        first: Option<Register>,
+        decision: Result<Decision<Moved>, ReplicatedError>,
+        _: Nonce,
+    ) -> Result<Decision<Moved>, ReplicatedError> {
+        let is_moving = matches!(&decision, Ok(Decision::Write { then: Then::Finish(_), .. }));
+        let (Mutant::AcknowledgedNotRemapped, true, Some(first), [key]) =
+            (fault.mutant, is_moving, first, self.keys())
+        else {
+            return decision;
+        };
+        Ok(rewritten(decision?, |bytes| {
+            let moved = Register::decode(key, bytes).ok()?;
+            Register { history: first.history, ..moved }.encode().ok()
+        }))
+    }
+}
 
 impl Bend for TakeOver {
     fn bent(
@@ -189,6 +235,14 @@ impl Bend for Settle {
         nonce: Nonce,
     ) -> Result<Decision<Version>, ReplicatedError> {
         match (fault.mutant, first, &decision) {
+            (Mutant::OldGenerationSettles, Some(record), Err(ReplicatedError::WrongGeneration { .. }))
+                if record.epoch == fault.held && record.outcome == IdempotencyOutcome::Reserved =>
+            {
+                let version = record.version.next();
+                let record = EffectRecord { version, outcome: IdempotencyOutcome::Abandoned, ..record };
+                let puts = vec![(0, Some(record.encode_as(nonce)?))];
+                Ok(Decision::Write { puts, then: Then::Finish(version) })
+            }
             (Mutant::UnconditionalComplete, Some(record), Err(_)) if fault.completes => {
                 let version = record.version.next();
                 let (outcome, epoch) = (IdempotencyOutcome::Completed { effect: None }, fault.held);

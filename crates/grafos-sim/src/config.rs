@@ -19,6 +19,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
     pub(crate) replicas: usize,
+    /// Replicas that are in no set at first.
+    pub(crate) spares: usize,
     pub(crate) write_quorum: usize,
     pub(crate) keep_versions: usize,
     pub(crate) writers: usize,
@@ -34,17 +36,25 @@ pub(crate) struct Weather {
     pub(crate) replica_crash_ms: u64,
     pub(crate) wipe_ms: u64,
     pub(crate) flip_ms: u64,
+    /// The replica set is changed now and then.
+    pub(crate) change_ms: Option<u64>,
     /// The engine is restored from an old copy now and then.
     pub(crate) restore_ms: Option<u64>,
 }
 
 impl Weather {
+    /// How many replicas there are, in a set or not.
+    pub(crate) fn pool(&self) -> usize {
+        self.replicas + self.spares
+    }
+
     pub(crate) fn of(random: &mut Random) -> Self {
         let is_wide = random.chance(200);
         let is_calm = random.chance(150);
         let of_calm = |per_thousand| if is_calm { 0 } else { per_thousand };
         Self {
             replicas: if is_wide { 5 } else { 3 },
+            spares: random.index(2) + 1,
             write_quorum: if is_wide { 3 } else { 2 },
             keep_versions: random.index(4) + 1,
             writers: random.index(3) + 2,
@@ -58,6 +68,7 @@ impl Weather {
             replica_crash_ms: random.between(300, 5000),
             wipe_ms: random.between(1000, 10_000),
             flip_ms: random.between(200, 5000),
+            change_ms: random.chance(600).then(|| random.between(50, 1000)),
             restore_ms: random.chance(250).then(|| random.between(1000, 4000)),
         }
     }

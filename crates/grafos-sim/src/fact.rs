@@ -3,6 +3,7 @@
 
 use grafos_replicated::{BlobTag, EffectRecord, EffectsHead, Register};
 
+use crate::layout::RECORDS;
 use crate::state::{Space, State};
 
 /// What somebody is at.
@@ -15,6 +16,8 @@ pub(crate) enum Aim {
     },
     Read,
     TakeOver,
+    /// A change of the replica set.
+    ChangeReplicas,
     /// A change of the records of effects.
     Effect,
 }
@@ -27,6 +30,8 @@ pub(crate) struct Op {
     pub(crate) aim: Aim,
     /// The epoch that its program holds.
     pub(crate) epoch: u64,
+    /// The generations that its program knew: of the registers, and of the effects.
+    pub(crate) generations: [u64; RECORDS],
     /// How often the engine had been restored when it began, or when what it builds on was read.
     pub(crate) era: u32,
 }
@@ -64,6 +69,12 @@ pub(crate) enum Fact<'a> {
     Ended {
         op: &'a Op,
         outcome: Outcome,
+    },
+    /// Somebody has drawn up a replica set. No two have the same generation.
+    DrawnUp {
+        generation: u64,
+        members: &'a [usize],
+        write_quorum: usize,
     },
     /// A commit changed a register. The state is that of its head.
     Moved {

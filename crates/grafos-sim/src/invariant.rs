@@ -9,6 +9,7 @@ mod epochs_never_fall;
 mod fenced_publishes_nothing;
 mod no_read_goes_back;
 mod nothing_referenced_is_deleted;
+mod old_set_publishes_nothing;
 mod one_writer_per_version;
 mod regression_is_told;
 #[cfg(test)]
@@ -31,14 +32,15 @@ pub(crate) trait Invariant: Debug {
     fn see(&mut self, fact: &Fact<'_>) -> Broken;
 }
 
-pub(crate) fn all(write_quorum: usize) -> Vec<Box<dyn Invariant>> {
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(one_writer_per_version::OneWriterPerVersion::default()),
         Box::new(versions_contiguous::VersionsContiguous),
         Box::new(epochs_never_fall::EpochsNeverFall::default()),
         Box::new(fenced_publishes_nothing::FencedPublishesNothing),
+        Box::new(old_set_publishes_nothing::OldSetPublishesNothing),
         Box::new(nothing_referenced_is_deleted::NothingReferencedIsDeleted),
-        Box::new(acknowledged_is_durable::AcknowledgedIsDurable::new(write_quorum)),
+        Box::new(acknowledged_is_durable::AcknowledgedIsDurable::default()),
         Box::new(effect_once::EffectOnce::default()),
         Box::new(no_read_goes_back::NoReadGoesBack::default()),
         Box::new(regression_is_told::RegressionIsTold::default()),

@@ -1,12 +1,11 @@
 //! A seeded world around the real protocol of `grafos-replicated`.
 //!
-//! Writers, workers, readers, collectors and repairers run against an engine and replicas that lose, delay, duplicate and
+//! Writers, workers, readers, collectors, repairers and those who change the replica set run against an engine and replicas that lose, delay, duplicate and
 //! reorder messages, crash, come back empty and flip bits, but lie about nothing. The protocol's own code decides what
 //! happens; only time, network, disks and programs are made up. Every fact is held against the invariants, what programs
 //! were told against a history checker, and the same seed gives the same world.
 //!
-//! It proves nothing about real engines and disks (their suites do), nor about the synchronous driver around the protocol,
-//! nor about changes of the replica set, which the protocol has not.
+//! It proves nothing about real engines and disks (their suites do), nor about the synchronous driver around the protocol.
 //!
 //! ```
 //! use grafos_sim::{Config, run};
@@ -22,6 +21,7 @@ mod config;
 mod fact;
 pub mod history;
 mod invariant;
+mod layout;
 mod message;
 mod mutant;
 mod net;

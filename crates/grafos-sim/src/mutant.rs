@@ -47,11 +47,23 @@ pub enum Mutant {
     CompleteBeforeSave,
     /// Replicas acknowledge what a crash takes away.
     AckBeforeDurable,
+    /// The register moves to another replica set before anything was copied there.
+    RegisterBeforeCopies,
+    /// The copies that the old set has count for the new one.
+    QuorumOnOldSet,
+    /// A writer of an old replica set goes on as if it were that of the register.
+    OldSetWrites,
+    /// After a change of the replica set, the register counts replicas in the order of the old one.
+    AcknowledgedNotRemapped,
+    /// A replica that joins is believed to have what it has a name of.
+    CopiesUnverified,
+    /// A worker of an old generation goes on completing steps.
+    OldGenerationSettles,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::GarbageByAge,
         Self::GarbageUnnamed,
         Self::ReusedTag,
@@ -73,6 +85,12 @@ impl Mutant {
         Self::StepWithoutMark,
         Self::CompleteBeforeSave,
         Self::AckBeforeDurable,
+        Self::RegisterBeforeCopies,
+        Self::QuorumOnOldSet,
+        Self::OldSetWrites,
+        Self::AcknowledgedNotRemapped,
+        Self::CopiesUnverified,
+        Self::OldGenerationSettles,
     ];
 
     /// Its name on the command line.
@@ -100,6 +118,12 @@ impl Mutant {
             Self::StepWithoutMark => "step-without-mark",
             Self::CompleteBeforeSave => "complete-before-save",
             Self::AckBeforeDurable => "ack-before-durable",
+            Self::RegisterBeforeCopies => "register-before-copies",
+            Self::QuorumOnOldSet => "quorum-on-old-set",
+            Self::OldSetWrites => "old-set-writes",
+            Self::AcknowledgedNotRemapped => "acknowledged-not-remapped",
+            Self::CopiesUnverified => "copies-unverified",
+            Self::OldGenerationSettles => "old-generation-settles",
         }
     }
 

@@ -3,11 +3,13 @@
 //! may still be on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use grafos_replicated::{BlobTag, CommitOutcome, Nonce, StoreError, Transaction};
 
 use crate::config::Weather;
 use crate::fact::{Aim, Fact, Op, Outcome};
+use crate::layout::{EFFECTS, Layout, Layouts, RECORDS};
 use crate::message::{Answer, CallId, Request};
 use crate::mutant::Mutant;
 use crate::random::Random;
@@ -75,6 +77,7 @@ pub(crate) struct Net {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) watch: Watch,
     pub(crate) board: Board,
+    pub(crate) layouts: Layouts,
     /// Nothing goes wrong any more: the world comes to rest.
     pub(crate) is_calm: bool,
     /// Who waits for an answer.
@@ -92,18 +95,26 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(mut random: Random, weather: Weather, mutant: Option<Mutant>, store: Store) -> Self {
-        let replicas = (0..weather.replicas).map(|_| Replica::default()).collect();
+    pub(crate) fn new(
+        mut random: Random,
+        weather: Weather,
+        mutant: Option<Mutant>,
+        store: Store,
+        layouts: Layouts,
+    ) -> Self {
+        let replicas = (0..weather.pool()).map(|_| Replica::default()).collect();
         let numbers = random.below(1 << 20);
-        Self {
+        let first = layouts.said(EFFECTS);
+        let mut net = Self {
             clock: Scheduler::new(),
             random,
             weather,
             mutant,
             store,
             replicas,
-            watch: Watch::new(weather.write_quorum),
+            watch: Watch::new(),
             board: Board { epochs: [1, 1], next_step: 1 },
+            layouts,
             is_calm: false,
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -113,6 +124,36 @@ impl Net {
             refused: BTreeSet::new(),
             calls: 0,
             numbers,
+        };
+        net.draw_up(&first);
+        net
+    }
+
+    fn draw_up(&mut self, layout: &Layout) {
+        let Layout { generation, members, write_quorum, .. } = layout;
+        let (generation, write_quorum) = (*generation, *write_quorum);
+        self.watch.see(&Fact::DrawnUp { generation, members, write_quorum });
+    }
+
+    /// A set to change to. A replica that joins is a new disk, or comes back with what it had.
+    pub(crate) fn next_layout(&mut self, from: &Layout, space: Option<Space>) -> Rc<Layout> {
+        let (weather, mutant) = (self.weather, self.mutant);
+        let (layout, is_new) = self.layouts.next_after(from, &mut self.random, &weather, mutant);
+        if is_new {
+            self.draw_up(&layout);
+        }
+        for place in layout.members.iter().filter(|place| !from.members.contains(place)) {
+            if let Some(space) = space.filter(|_| is_new && self.random.chance(500)) {
+                self.empty(*place, space);
+            }
+        }
+        layout
+    }
+
+    fn empty(&mut self, at: usize, space: Space) {
+        let Some(replica) = self.replicas.get_mut(at) else { return };
+        for tag in replica.empty(space) {
+            self.watch.see(&Fact::Destroyed { replica: at, space, tag });
         }
     }
 
@@ -131,9 +172,16 @@ impl Net {
     }
 
     /// `era` is that of what the operation builds on.
-    pub(crate) fn begin(&mut self, space: Space, aim: Aim, epoch: u64, era: u32) -> u64 {
+    pub(crate) fn begin(
+        &mut self,
+        space: Space,
+        aim: Aim,
+        epoch: u64,
+        era: u32,
+        generations: [u64; RECORDS],
+    ) -> u64 {
         let id = self.new_number();
-        let op = Op { id, space, aim, epoch, era };
+        let op = Op { id, space, aim, epoch, generations, era };
         self.ops.insert(id, op);
         self.watch.see(&Fact::Began { op: &op });
         id

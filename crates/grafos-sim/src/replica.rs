@@ -72,6 +72,12 @@ impl Replica {
         lost.into_iter().filter(|(_, stored)| stored.is_good).map(|(key, _)| key).collect()
     }
 
+    /// Loses everything of one space. Returns what was good.
+    pub(crate) fn empty(&mut self, space: Space) -> Vec<BlobTag> {
+        let lost = self.blobs.extract_if(.., |(of, _), _| *of == space);
+        lost.filter(|(_, stored)| stored.is_good).map(|((_, tag), _)| tag).collect()
+    }
+
     /// Loses what came since then, as a disk does that lies about flushes. Only a planted fault does that.
     /// Returns what was good.
     pub(crate) fn forget_since(&mut self, since_us: u64) -> Vec<(Space, BlobTag)> {

@@ -72,6 +72,10 @@ totals! {
     restores: "engine restored from an old copy",
     /// Restores that a collector or a takeover has noticed.
     regressions: "regressions detected",
+    /// Checkpoints, or effects, that moved to another replica set.
+    set_changes: "replica sets changed",
+    /// Programs that meant another replica set than the one in force.
+    misplaced: "programs of another replica set refused",
     /// Steps that were completed.
     completed: "steps completed",
     /// Reservations of steps that another had begun.

@@ -42,9 +42,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(write_quorum: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            invariants: invariant::all(write_quorum),
+            invariants: invariant::all(),
             histories: Default::default(),
             moment: 0,
             hash: 0xcbf2_9ce4_8422_2325,
@@ -78,7 +78,7 @@ impl Watch {
         match fact {
             Fact::Began { op } => self.record_begin(op),
             Fact::Moved { op, before, after, state } => {
-                self.hash(after.version.0 << 32 | after.epoch.0);
+                self.hash(after.version.0 << 32 | after.epoch.0 << 8 | after.generation.0);
                 if before.is_none_or(|before| before.version != after.version) {
                     self.totals.versions += 1;
                     if let (Some(history), Some(state)) = (self.histories.get_mut(op.space.index()), state) {

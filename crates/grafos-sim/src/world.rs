@@ -6,22 +6,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use grafos_replicated::protocol::checkpoint::Claim;
-use grafos_replicated::protocol::effect::EffectsClaim;
-use grafos_replicated::{
-    CheckpointName, FailureDomain, FenceEpoch, LogicalResourceName, Nonce, PlacementPolicy, PolicyHash,
-    ReplicaHealth, ReplicaId, ReplicaLocator, ReplicaPolicy, ReplicaRole, ReplicaSetLocator,
-    ResourceGeneration, SchemaId,
-};
-
-use crate::actor::{Actor, Setup};
+use crate::actor::Actor;
 use crate::config::{Config, Weather};
+use crate::layout::{EFFECTS, Layouts};
 use crate::message::{Answer, CallId};
 use crate::mutant::Mutant;
 use crate::net::{Event, Fault, Net};
 use crate::random::Random;
 use crate::rest;
-use crate::state::Space;
 use crate::store::Store;
 use crate::totals::Totals;
 use crate::watch::Violation;
@@ -35,6 +27,7 @@ enum Role {
     Collector,
     Repairer,
     Retirer,
+    Changer,
 }
 
 struct Program {
@@ -93,7 +86,6 @@ pub fn run(config: &Config) -> Result<Report, Failure> {
 
 pub(crate) struct World {
     pub(crate) net: Rc<RefCell<Net>>,
-    pub(crate) setup: Rc<Setup>,
     programs: Vec<Program>,
 }
 
@@ -101,14 +93,18 @@ impl World {
     fn new(config: &Config) -> Self {
         let mut random = Random::new(config.seed);
         let weather = Weather::of(&mut random);
-        let setup = Rc::new(setup(&weather, config.mutant));
-        let store = Store::new(setup.claims.clone(), setup.effects.clone());
-        let net = Rc::new(RefCell::new(Net::new(random, weather, config.mutant, store)));
+        let layouts = Layouts::new(&weather, config.mutant);
+        let first = layouts.said(EFFECTS);
+        let store = Store::new(first.claims.clone(), first.effects.clone());
+        let net = Rc::new(RefCell::new(Net::new(random, weather, config.mutant, store, layouts)));
         let mut roles = vec![Role::Writer; weather.writers];
         roles.extend(vec![Role::Worker; weather.workers]);
         roles.extend([Role::Reader, Role::Reader, Role::Collector, Role::Repairer, Role::Retirer]);
+        if weather.change_ms.is_some() {
+            roles.extend([Role::Changer, Role::Changer]);
+        }
         let program = |role| Program { role, future: None, paused_until_us: 0 };
-        let world = Self { net, setup, programs: roles.into_iter().map(program).collect() };
+        let world = Self { net, programs: roles.into_iter().map(program).collect() };
         world.plan_the_first();
         world
     }
@@ -129,7 +125,7 @@ impl World {
     }
 
     pub(crate) fn actor(&self, id: usize) -> Actor {
-        Actor { net: Rc::clone(&self.net), setup: Rc::clone(&self.setup), id }
+        Actor::new(&self.net, id)
     }
 
     fn live(&mut self, steps: u64) {
@@ -182,6 +178,7 @@ impl World {
             Role::Collector => Box::pin(actor.collect_always()),
             Role::Repairer => Box::pin(actor.repair_always()),
             Role::Retirer => Box::pin(actor.retire_always()),
+            Role::Changer => Box::pin(actor.change_always()),
         };
         program.future = Some(future);
         self.ask(at);
@@ -283,33 +280,4 @@ fn kind_of(event: &Event) -> u64 {
         Event::Fault(_) => 4,
         Event::ReplicaUp { .. } => 5,
     }
-}
-
-fn setup(weather: &Weather, mutant: Option<Mutant>) -> Setup {
-    let domain = FailureDomain::cell("sim", "world");
-    let write_quorum = if mutant == Some(Mutant::QuorumOfOne) { 1 } else { weather.write_quorum };
-    let policy = ReplicaPolicy::new(PlacementPolicy::new().allow(domain.clone()))
-        .min_replicas(weather.replicas)
-        .write_quorum(write_quorum);
-    let locator = |at| ReplicaLocator {
-        replica_id: ReplicaId::new(format!("r{at}")),
-        domain: domain.clone(),
-        role: ReplicaRole::Voter,
-        health: ReplicaHealth::Healthy,
-        epoch: FenceEpoch(1),
-        content_generation: 1,
-    };
-    let (resource, schema) = (LogicalResourceName::new("sim"), SchemaId::new("sim"));
-    let generation = ResourceGeneration(1);
-    let claims = Space::ALL.map(|space| Claim {
-        resource: resource.clone(),
-        checkpoint: CheckpointName::new(space.name()),
-        schema: schema.clone(),
-        policy_hash: PolicyHash([0; 32]),
-        generation,
-        opened_at: FenceEpoch(1),
-    });
-    let effects = EffectsClaim { resource, schema, generation, opened_at: FenceEpoch(1), holder: Nonce(0) };
-    let set = ReplicaSetLocator::new(generation, (0..weather.replicas).map(locator).collect());
-    Setup { claims, effects, policy, set, keep_versions: weather.keep_versions }
 }

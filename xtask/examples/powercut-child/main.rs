@@ -18,6 +18,8 @@ use crate::no_flush::NoFlush;
 mod durable;
 mod leases;
 mod no_flush;
+mod replicated;
+mod unsynced;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -30,11 +32,14 @@ fn main() -> ExitCode {
         }
         ["drive", "control"] => without_flush().and_then(|host| durable::drive(&host)),
         ["drive", "leases"] => leases::drive(),
+        ["drive", "replicated"] => replicated::drive(true),
+        ["drive", "unsynced"] => replicated::drive(false),
         ["check", "durable"] => durable::check(),
         ["check", "leases"] => leases::check(),
-        _ => {
-            Err("usage: powercut-child drive durable|buffered|control|leases, or check durable|leases".into())
-        }
+        ["check", "replicated"] => replicated::check(),
+        _ => Err("usage: powercut-child drive durable|buffered|control|leases|replicated|unsynced, \
+                  or check durable|leases|replicated"
+            .into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,14 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Replicated checkpoints and effects: save, load, small changes, commits and many keys, beside raw parallel writes
+    /// and a bare transaction.
+    #[command(disable_help_flag = true)]
+    Replicated {
+        /// Passed on to the benchmark; `--quick` for a short look, `--help` for all of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Training on a preemptible GPU: what its commits cost, beside the same loop without them.
     #[command(disable_help_flag = true)]
     Training {
@@ -45,6 +53,9 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), XtaskError> {
     let (step, package, args) = match &args.what {
         Bench::Durable { args } => ("benchmark of Durable<T>", "grafos-bench-durable", args),
         Bench::Ptx { args } => ("benchmark of PTX on the processor", "grafos-bench-ptx", args),
+        Bench::Replicated { args } => {
+            ("benchmark of replicated checkpoints", "grafos-bench-replicated", args)
+        }
         Bench::Training { args } => ("benchmark of a training", "grafos-bench-training", args),
     };
     let mut command = repo::cargo();

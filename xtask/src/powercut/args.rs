@@ -40,6 +40,10 @@ pub(crate) enum Choice {
     Leases,
     /// As `durable`, with every flush left out: must be seen to lose.
     Control,
+    /// A replicated checkpoint and the effects of its steps, on the embedded engine.
+    Replicated,
+    /// As `replicated`, on replicas that sync nothing: must be seen to lose.
+    Unsynced,
     /// All of them.
     All,
 }

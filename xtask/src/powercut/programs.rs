@@ -26,6 +26,8 @@ pub(crate) fn workloads(choice: Choice) -> Result<Vec<Box<dyn Workload>>, XtaskE
         (Choice::Buffered, ChildMode::Buffered),
         (Choice::Leases, ChildMode::Leases),
         (Choice::Control, ChildMode::Control),
+        (Choice::Replicated, ChildMode::Replicated),
+        (Choice::Unsynced, ChildMode::Unsynced),
     ];
     let modes: Vec<_> = modes.into_iter().filter(|(one, _)| is_wanted(*one)).collect();
     if !modes.is_empty() {
@@ -45,6 +47,8 @@ pub(crate) fn workload(name: &str) -> Result<Option<Box<dyn Workload>>, XtaskErr
         "buffered" => Choice::Buffered,
         "leases" => Choice::Leases,
         "control" => Choice::Control,
+        "replicated" => Choice::Replicated,
+        "unsynced" => Choice::Unsynced,
         _ => return Ok(None),
     };
     Ok(workloads(choice)?.pop())

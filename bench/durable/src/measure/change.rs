@@ -12,8 +12,9 @@ use super::{Plan, settle};
 use crate::Result;
 use crate::contender::Commit;
 use crate::ours::{CHUNK_BYTES, Ours, SLOTS};
-use crate::state::{State, change_ranges, mixed};
-use crate::units::ByteSize;
+use crate::state::{State, change_ranges};
+use grafos_bench_support::ByteSize;
+use grafos_bench_support::mixed;
 
 /// Where the hundredth lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::ours::Ours;
 use crate::peer::{Journal, Redb, Rename, Sqlite};
 use crate::raw::RawFile;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// Seconds per commit, by contender.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use super::{Plan, settle, turns};
 use crate::Result;
 use crate::ours::{lease_for, open_host};
 use crate::peer::Rename;
-use crate::state::mixed;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
+use grafos_bench_support::mixed;
 
 /// Seconds per commit of a vector of 64-bit words.
 #[derive(Debug)]

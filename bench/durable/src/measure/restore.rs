@@ -8,7 +8,7 @@ use crate::contender::{Commit, Contender};
 use crate::ours::Ours;
 use crate::raw::RawFile;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// Seconds per restore, and per raw read.
 #[derive(Debug)]

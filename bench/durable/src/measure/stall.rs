@@ -9,7 +9,7 @@ use crate::Result;
 use crate::contender::Commit;
 use crate::ours::Ours;
 use crate::state::State;
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// Seconds per call, and per copy.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use grafos_bench_support::{Ratio, Target, Verdict};
 
 use crate::measure::{ChangeResult, CommitResult, Pattern, RestoreResult, Results, StallResult};
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 /// From this size on, speed is a share of the disk's and not the cost of a system call.
 pub(super) const LARGE: ByteSize = ByteSize::of(64 << 20);

@@ -10,7 +10,7 @@ use grafos_bench_support::Axis;
 use super::judged::{LARGE, SPEED_TARGET};
 use crate::Result;
 use crate::measure::CommitResult;
-use crate::units::{ByteSize, per_sec};
+use grafos_bench_support::{ByteSize, per_sec};
 
 const WIDTH: u32 = 960;
 const CHART_HEIGHT: u32 = 460;

@@ -6,7 +6,7 @@ use crate::contender::Contender;
 use crate::measure::{
     ChangeResult, CommitResult, Counts, EncodingResult, Pattern, RestoreResult, Results, StallResult,
 };
-use crate::units::ByteSize;
+use grafos_bench_support::ByteSize;
 
 fn secs(value: f64) -> Samples {
     Samples::from_iter([value; 3])

@@ -4,7 +4,7 @@ use grafos_bench_support::{Samples, Table, Target, Verdict, seconds};
 
 use super::judged::Judged;
 use crate::measure::{ChangeResult, CommitResult, EncodingResult, Results};
-use crate::units::{ByteSize, mebibytes, rate};
+use grafos_bench_support::{ByteSize, mebibytes, rate};
 
 /// All tables, each under a heading.
 pub(super) fn all(results: &Results) -> String {

@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use super::{LoadedCheckpoint, ReplicatedCheckpoint};
 use crate::download::Download;
 use crate::error::ReplicatedError;
+use crate::manifest::Manifest;
 use crate::names::{CheckpointName, Version};
+use crate::observe;
 use crate::register::{Register, SavedVersion};
 
 impl ReplicatedCheckpoint {
@@ -21,8 +23,15 @@ impl ReplicatedCheckpoint {
         &mut self,
         name: &CheckpointName,
     ) -> Result<Option<LoadedCheckpoint<Vec<u8>>>, ReplicatedError> {
-        let Some(register) = self.register(name)? else { return Ok(None) };
-        register.head().map(|saved| self.load_saved(name, saved)).transpose()
+        loop {
+            let Some(register) = self.register(name)? else { return Ok(None) };
+            let Some(saved) = register.head() else { return Ok(None) };
+            match self.load_saved(name, saved) {
+                // Others were faster than this read: what is kept now is newer.
+                Err(ReplicatedError::VersionNotKept { .. }) => {}
+                loaded => return loaded.map(Some),
+            }
+        }
     }
 
     /// The state of this version.
@@ -64,7 +73,8 @@ impl ReplicatedCheckpoint {
     /// Writes the current state to `sink`, chunk by chunk, each one verified before; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`load_latest`](Self::load_latest). What was written until then is good, but not all.
+    /// Those of [`load_latest`](Self::load_latest), and [`VersionNotKept`](ReplicatedError::VersionNotKept) if others
+    /// saved so often meanwhile that it was collected. What was written until then is good, but not all.
     pub fn load_into(
         &mut self,
         name: &CheckpointName,
@@ -72,7 +82,8 @@ impl ReplicatedCheckpoint {
     ) -> Result<Option<Version>, ReplicatedError> {
         let Some(register) = self.register(name)? else { return Ok(None) };
         let Some(saved) = register.head() else { return Ok(None) };
-        self.copy_saved(name, saved, sink)?;
+        let copied = self.with_saved(name, saved, |download, manifest| download.copy_to(manifest, sink));
+        copied.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(Some(saved.version))
     }
 
@@ -81,19 +92,51 @@ impl ReplicatedCheckpoint {
         name: &CheckpointName,
         saved: &SavedVersion,
     ) -> Result<LoadedCheckpoint<Vec<u8>>, ReplicatedError> {
-        let mut value = Vec::new();
-        self.copy_saved(name, saved, &mut value)?;
+        let loaded = self.with_saved(name, saved, |download, manifest| download.read_all(manifest));
+        let value = loaded.map_err(|error| self.or_not_kept(name, saved, error))?;
         Ok(LoadedCheckpoint { value, version: saved.version, epoch: saved.epoch })
     }
 
-    fn copy_saved(
+    /// Why a version could not be read: its copies are gone, or it is not kept any more and was collected meanwhile.
+    fn or_not_kept(
+        &self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        error: ReplicatedError,
+    ) -> ReplicatedError {
+        let (ReplicatedError::PayloadUnavailable { .. } | ReplicatedError::ReadQuorumNotMet { .. }) = error
+        else {
+            return error;
+        };
+        match self.register(name) {
+            Ok(register)
+                if register.as_ref().and_then(|register| register.at(saved.version)) != Some(saved) =>
+            {
+                not_kept(name, saved.version, register.as_ref())
+            }
+            _ => error,
+        }
+    }
+
+    /// Checks that enough replicas have it, and `read`s it.
+    fn with_saved<T>(
         &mut self,
         name: &CheckpointName,
         saved: &SavedVersion,
-        sink: &mut dyn io::Write,
-    ) -> Result<(), ReplicatedError> {
+        read: impl FnOnce(&Download<'_>, &Manifest) -> Result<T, ReplicatedError>,
+    ) -> Result<T, ReplicatedError> {
+        let resource = self.resource.clone();
+        observe::load(&resource, name, || self.verify_and_read(name, saved, read))
+    }
+
+    fn verify_and_read<T>(
+        &mut self,
+        name: &CheckpointName,
+        saved: &SavedVersion,
+        read: impl FnOnce(&Download<'_>, &Manifest) -> Result<T, ReplicatedError>,
+    ) -> Result<T, ReplicatedError> {
         let space = self.space(name);
-        let mut download = Download::new(&self.replicas, &space, name, saved);
+        let download = Download::new(&self.replicas, &space, name, saved);
         let needed = self.policy.reads();
         if needed > 1 {
             let verified = download.verified_copies(needed);
@@ -108,12 +151,13 @@ impl ReplicatedCheckpoint {
             }
         }
         let manifest = download.manifest()?;
-        download.copy_to(&manifest, sink)?;
-        for (replica, error) in download.into_failures().0 {
-            tracing::warn!(resource = %self.resource, checkpoint = %name, %replica, %error, "a copy is not good: repair it");
+        let loaded = read(&download, &manifest)?;
+        for (replica, error) in download.failures().0 {
+            observe::copy_failed(&error);
+            tracing::warn!(%replica, %error, "a copy is not good: repair it");
         }
         self.manifests.insert(name.clone(), manifest);
-        Ok(())
+        Ok(loaded)
     }
 }
 

@@ -7,7 +7,8 @@ use super::ReplicatedCheckpoint;
 use crate::download::{Download, verify_blob};
 use crate::error::{ReplicaFailures, ReplicatedError, StoreError};
 use crate::manifest::Manifest;
-use crate::names::{CheckpointName, ReplicaId};
+use crate::names::{CheckpointName, ReplicaId, Version};
+use crate::observe;
 use crate::payload_replica::{BlobSpace, PayloadReplica};
 use crate::register::{BlobTag, Register, SavedVersion};
 use crate::replicas::Replica;
@@ -60,9 +61,17 @@ impl ReplicatedCheckpoint {
             for blob in register.blobs() {
                 match verify_blob(replica, &space, &versions, &blob) {
                     Ok(()) => scrubbed.verified += 1,
-                    Err(error) => scrubbed.faults.push((replica.id().clone(), blob, error)),
+                    Err(error) => {
+                        observe::copy_failed(&error);
+                        scrubbed.faults.push((replica.id().clone(), blob, error));
+                    }
                 }
             }
+        }
+        if !scrubbed.faults.is_empty() {
+            // What was collected while this looked is no fault.
+            let named = self.register(name)?.map_or_else(Vec::new, |register| register.blobs());
+            scrubbed.faults.retain(|(_, blob, _)| named.contains(blob));
         }
         Ok(scrubbed)
     }
@@ -82,6 +91,7 @@ impl ReplicatedCheckpoint {
                 Err(error) => repaired.failed.push((id, blob, error)),
             }
         }
+        observe::repaired(&self.resource, name, repaired.copied.len());
         Ok(repaired)
     }
 
@@ -105,10 +115,11 @@ impl ReplicatedCheckpoint {
         }
         // Read after the replicas were listed: a writer that is faster than this looks like one from the future
         // otherwise.
-        let Some(register) = self.register(name)? else { return Ok(collected) };
+        let register = self.register(name)?;
         for (replica, _, blobs) in &listed {
-            self.check_not_behind(name, &register, replica, blobs)?;
+            self.check_not_behind(name, register.as_ref(), replica, blobs)?;
         }
+        let Some(register) = register else { return Ok(collected) };
         let dead = listed.into_iter().map(|(replica, handle, blobs)| {
             (replica, handle, blobs.into_iter().filter(|blob| register.is_dead(blob)).collect::<Vec<_>>())
         });
@@ -124,6 +135,18 @@ impl ReplicatedCheckpoint {
             }
         }
         Ok(collected)
+    }
+
+    /// Removes blobs that a save of ours has just made dead. What can't be removed now is collected some other time.
+    pub(super) fn discard(&self, name: &CheckpointName, dead: &[BlobTag]) {
+        let space = self.space(name);
+        for replica in self.replicas.iter().filter(|_| !dead.is_empty()) {
+            let Ok(handle) = replica.handle() else { continue };
+            let failed = dead.iter().find_map(|blob| handle.delete(&space, blob).err());
+            if let Some(error) = failed {
+                tracing::debug!(replica = %replica.id(), %error, "what is no longer kept could not be removed yet");
+            }
+        }
     }
 
     /// The highest epoch of a blob on any replica that can be asked.
@@ -148,16 +171,18 @@ impl ReplicatedCheckpoint {
     pub(super) fn check_not_behind(
         &self,
         name: &CheckpointName,
-        register: &Register,
+        register: Option<&Register>,
         replica: &Replica,
         blobs: &[BlobTag],
     ) -> Result<(), ReplicatedError> {
-        let ahead = blobs.iter().filter(|blob| register.is_behind(blob)).max();
+        // Nobody uploads before there is a register: where there are blobs, one is gone.
+        let is_ahead = |blob: &&BlobTag| register.is_none_or(|register| register.is_behind(blob));
+        let ahead = blobs.iter().filter(is_ahead).max();
         ahead.map_or(Ok(()), |blob| {
             Err(ReplicatedError::MetadataRegressed {
                 checkpoint: name.clone(),
-                epoch: register.epoch,
-                version: register.version,
+                epoch: register.map_or(FenceEpoch(0), |register| register.epoch),
+                version: register.map_or(Version::NONE, |register| register.version),
                 replica: replica.id().clone(),
                 seen_epoch: blob.epoch,
                 seen_version: blob.version,
@@ -194,17 +219,7 @@ impl ReplicatedCheckpoint {
 /// The kept versions, each with its manifest if any replica has that.
 pub(crate) type Versions = Vec<(SavedVersion, Option<Manifest>)>;
 
-impl Register {
-    /// Every blob that a kept version is made of, once.
-    fn blobs(&self) -> Vec<BlobTag> {
-        let mut blobs: Vec<_> = self.history.iter().flat_map(|saved| saved.blobs.iter().copied()).collect();
-        blobs.sort_unstable();
-        blobs.dedup();
-        blobs
-    }
-}
-
-fn copy(
+pub(super) fn copy(
     from: &dyn PayloadReplica,
     to: &dyn PayloadReplica,
     space: &BlobSpace,

@@ -13,10 +13,15 @@ use crate::engine::new_nonce;
 use crate::error::{ReplicatedError, StoreError};
 use crate::manifest::Manifest;
 use crate::names::{CheckpointName, IdempotencyKey, OperationHash, Version};
+use crate::observe;
+use crate::payload_replica::BlobSpace;
 use crate::protocol::change::{Change, Intent};
 use crate::protocol::checkpoint::{Landed, Save};
-use crate::register::{SavedVersion, StepMark};
-use crate::upload::Upload;
+use crate::register::{BlobTag, SavedVersion, StepMark};
+use crate::upload::{Base, Cut, Upload};
+
+/// States of this length and less are uploaded without starting threads.
+const SMALL_BYTES: usize = 1 << 20;
 
 #[allow(clippy::needless_pass_by_value, reason = "the published interface takes names by value")]
 impl ReplicatedCheckpoint {
@@ -34,7 +39,7 @@ impl ReplicatedCheckpoint {
         bytes: &[u8],
         epoch: FenceEpoch,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| write_all(sink, bytes))
+        self.save_from(&name, expected, epoch, None, Some(bytes.len()), |sink| send_all(sink, bytes))
     }
 
     /// Saves a value, in postcard's encoding.
@@ -48,7 +53,7 @@ impl ReplicatedCheckpoint {
         value: &T,
         epoch: FenceEpoch,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| {
+        self.save_from(&name, expected, epoch, None, None, |sink| {
             let written = postcard::to_io(value, sink);
             written.map(drop).map_err(encoding_failed)
         })
@@ -65,8 +70,8 @@ impl ReplicatedCheckpoint {
         epoch: FenceEpoch,
         produce: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
-        self.save_from(&name, expected, epoch, None, |sink| {
-            produce(sink).map_err(|cause| producing_failed(&cause))
+        self.save_from(&name, expected, epoch, None, None, |sink| {
+            produce(sink as &mut dyn io::Write).map_err(|cause| producing_failed(&cause))
         })
     }
 
@@ -86,19 +91,20 @@ impl ReplicatedCheckpoint {
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         key.checked()?;
         let step = Some(StepMark { key, operation });
-        self.save_from(&name, expected, epoch, step, |sink| write_all(sink, bytes))
+        self.save_from(&name, expected, epoch, step, Some(bytes.len()), |sink| send_all(sink, bytes))
     }
 
-    fn save_from(
+    fn save_from<'env>(
         &mut self,
         name: &CheckpointName,
         expected: Version,
         epoch: FenceEpoch,
         step: Option<StepMark>,
-        produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
+        len: Option<usize>,
+        produce: impl FnOnce(&mut Upload<'env, '_>) -> Result<(), ReplicatedError>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         let save = self.new_save(name, expected, epoch, step)?;
-        self.drive_save(name, save, |save| save, produce)
+        self.drive_save(name, save, |save| save, len, produce)
     }
 
     pub(crate) fn new_save(
@@ -113,13 +119,27 @@ impl ReplicatedCheckpoint {
         Ok(Save::new(claim, policy, set, expected, epoch, self.keep_versions, step, nonce))
     }
 
-    /// Drives an intent that has a save within it.
-    pub(crate) fn drive_save<I: Intent<Output = Landed>>(
+    /// Drives an intent that has a save within it. `len` is how long the state will be, if that is known.
+    pub(crate) fn drive_save<'env, I: Intent<Output = Landed>>(
         &mut self,
         name: &CheckpointName,
         intent: I,
         save_of: impl Fn(&mut I) -> &mut Save,
-        produce: impl FnOnce(&mut dyn io::Write) -> Result<(), ReplicatedError>,
+        len: Option<usize>,
+        produce: impl FnOnce(&mut Upload<'env, '_>) -> Result<(), ReplicatedError>,
+    ) -> Result<SavedCheckpoint, ReplicatedError> {
+        // The names are only borrowed from the handle, which the work needs whole.
+        let resource = self.resource.clone();
+        observe::save(&resource, name, || self.upload_and_publish(name, intent, save_of, len, produce))
+    }
+
+    fn upload_and_publish<'env, I: Intent<Output = Landed>>(
+        &mut self,
+        name: &CheckpointName,
+        intent: I,
+        save_of: impl Fn(&mut I) -> &mut Save,
+        len: Option<usize>,
+        produce: impl FnOnce(&mut Upload<'env, '_>) -> Result<(), ReplicatedError>,
     ) -> Result<SavedCheckpoint, ReplicatedError> {
         let mut change = Change::new(intent);
         let (mut produce, mut uploaded) = (Some(produce), None);
@@ -130,13 +150,19 @@ impl ReplicatedCheckpoint {
             let base = save.base().and_then(|base| self.manifest_of(name, base));
             // Version and epoch of a save are fixed, so it is uploaded once.
             let Some(produce) = produce.take() else { return Ok(()) };
-            let done =
-                Upload::run(&self.replicas, &space, save.tag(), base.as_ref(), self.chunk_bytes, produce)?;
+            let is_small = len.is_some_and(|len| len <= SMALL_BYTES);
+            let cut = Cut { chunk_bytes: self.chunk_bytes, compression: self.compression, is_small };
+            let base = base.as_ref().map(|manifest| Base {
+                manifest,
+                lies_on_quorum: Box::new(|blob| self.lies_on_quorum(&space, blob)),
+            });
+            let done = Upload::run(&self.replicas, &space, save.tag(), base, cut, produce)?;
             save.uploaded(done.receipt.clone());
             uploaded = Some(done);
             Ok(())
         });
         let landed = landed?;
+        self.discard(name, save_of(change.intent_mut()).superseded());
         let written_bytes = match uploaded {
             Some(uploaded) => {
                 self.manifests.insert(name.clone(), uploaded.manifest);
@@ -145,6 +171,21 @@ impl ReplicatedCheckpoint {
             None => 0,
         };
         Ok(SavedCheckpoint { version: landed.version, epoch: landed.epoch, written_bytes })
+    }
+
+    /// Whether the loss of as many replicas as the write quorum promises leaves a copy of the blob: a disk may have been
+    /// lost since the version was acknowledged that it was made for. Whether its bytes are good, a scrub tells.
+    fn lies_on_quorum(&self, space: &BlobSpace, blob: &BlobTag) -> bool {
+        let mut domains = Vec::new();
+        for (replica, locator) in self.replicas.iter().zip(self.set.replicas()) {
+            let has_it = locator.is_voter()
+                && replica.handle().and_then(|replica| replica.make_durable(space, blob)).is_ok();
+            domains.extend(has_it.then_some(&locator.domain));
+            if self.policy.is_met_by(domains.iter().copied()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The manifest of the version that the next one builds on. Without it, everything is written.
@@ -156,8 +197,11 @@ impl ReplicatedCheckpoint {
     }
 }
 
-pub(crate) fn write_all(sink: &mut dyn io::Write, bytes: &[u8]) -> Result<(), ReplicatedError> {
-    sink.write_all(bytes).map_err(|cause| producing_failed(&cause))
+/// A state that lies in memory as it is.
+#[allow(clippy::unnecessary_wraps, reason = "states that are produced can fail")]
+pub(crate) fn send_all<'env>(sink: &mut Upload<'env, '_>, bytes: &'env [u8]) -> Result<(), ReplicatedError> {
+    sink.write_last(bytes);
+    Ok(())
 }
 
 fn producing_failed(cause: &io::Error) -> ReplicatedError {

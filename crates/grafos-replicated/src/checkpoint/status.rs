@@ -8,6 +8,7 @@ use super::ReplicatedCheckpoint;
 use super::maintenance::list_all;
 use crate::error::{ReplicatedError, StoreError};
 use crate::names::{CheckpointName, ReplicaId, Version};
+use crate::observe;
 use crate::register::SavedVersion;
 use crate::replicas::Replica;
 
@@ -75,12 +76,16 @@ impl ReplicatedCheckpoint {
         let list = |replica: &Replica| replica.handle().and_then(|handle| list_all(handle.as_ref(), &space));
         let listed: Vec<_> = self.replicas.iter().map(|replica| (replica, list(replica))).collect();
         // Read after the replicas were listed, as in a collection.
-        let Some(register) = self.register(name)? else { return Ok(status) };
+        let register = self.register(name)?;
+        for (replica, listed) in &listed {
+            let blobs = listed.as_deref().unwrap_or_default();
+            self.check_not_behind(name, register.as_ref(), replica, blobs)?;
+        }
+        let Some(register) = register else { return Ok(status) };
         (status.epoch, status.version) = (register.epoch, register.version);
         status.versions = register.history.iter().map(|saved| (saved.clone(), Vec::new())).collect();
         for (replica, listed) in listed {
             if let Ok(blobs) = &listed {
-                self.check_not_behind(name, &register, replica, blobs)?;
                 status.unreferenced += blobs.iter().filter(|blob| register.is_dead(blob)).count();
             }
             let listed = listed.map(BTreeSet::from_iter);
@@ -93,6 +98,7 @@ impl ReplicatedCheckpoint {
                 copies.push((replica.id().clone(), state));
             }
         }
+        observe::looked_at(&status);
         Ok(status)
     }
 }

@@ -211,13 +211,6 @@ impl Dir {
         self.path.join(name)
     }
 
-    /// The same directory, once more open.
-    pub(super) fn try_clone(&self) -> Result<Self, StoreError> {
-        let file = self.file.try_clone();
-        let file = file.map_err(|error| io_error("open", &self.path, error.raw_os_error()))?;
-        Ok(Self { file, path: self.path.clone() })
-    }
-
     fn error(&self, operation: &'static str, name: &str, errno: Errno) -> StoreError {
         store_error(operation, &self.path_of(name), errno)
     }

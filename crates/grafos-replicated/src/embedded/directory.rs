@@ -9,9 +9,11 @@
 //!     └── e<epoch>-v<version>-<nonce>
 //! ```
 //!
-//! Atomicity: a blob is written under a name of its own, synced, and moved to the name of its tag in one step that
-//! replaces nothing; then the directory is synced. A crash before the move leaves a file in `.writing` that nobody has
-//! locked, which goes when the replica is next opened; a crash after it leaves a whole blob.
+//! Atomicity: a blob is written whole under a name of its own and moved to the name of its tag in one step that replaces
+//! nothing; then the file and the directory are synced, and only then it is acknowledged. A crash before the move leaves
+//! a file in `.writing` that nobody has locked, which goes when the replica is next opened; a crash of the process after
+//! it leaves a whole blob. A power cut after the move and before the syncs may leave a blob with any contents: nobody was
+//! told of it, and readers trust digests only. What takes the place of another blob is synced before the move.
 //!
 //! Invariants: no blob is changed or replaced; nothing that this crate did not make is read, changed or removed; no
 //! link is followed out of the directory; a directory without the right marker is never written to.
@@ -74,7 +76,7 @@ pub struct DirectoryReplica {
 #[derive(Debug)]
 struct Shared {
     root: Dir,
-    writing: Dir,
+    writing: Arc<Dir>,
     /// Spaces whose directories are known to be durable.
     known: Mutex<BTreeSet<BlobSpace>>,
 }
@@ -95,7 +97,7 @@ impl DirectoryReplica {
             parent.sync()?;
         }
         let root = Dir::open(path)?.ok_or_else(|| missing(path))?;
-        let writing = root.dir_or_new(WRITING)?;
+        let writing = Arc::new(root.dir_or_new(WRITING)?);
         let mut temporary = Temporary::new(&writing, rustix::fs::OFlags::empty())?;
         temporary.fill(&marker.encode())?;
         if !temporary.publish(&root, MARKER)? {
@@ -124,6 +126,7 @@ impl DirectoryReplica {
         }
         let writing = root.dir_or_new(WRITING)?;
         temporary::sweep(&writing)?;
+        let writing = Arc::new(writing);
         Ok(Self { shared: Arc::new(Shared { root, writing, known: Mutex::new(BTreeSet::new()) }) })
     }
 
@@ -285,6 +288,14 @@ impl PayloadReplica for DirectoryReplica {
             Some(stat) if is_file(&stat) => dir.remove_file(&name),
             Some(_) => Err(foreign(&dir.path_of(&name), "something else lies where a blob should be")),
         }
+    }
+
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        let failed = |error: std::io::Error| {
+            io_error("sync", Path::new(&self.shared.name_of(space, tag)), error.raw_os_error())
+        };
+        self.shared.blob(space, tag)?.sync_all().map_err(failed)?;
+        self.shared.space_or_new(space)?.sync()
     }
 }
 

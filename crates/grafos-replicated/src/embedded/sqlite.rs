@@ -1,8 +1,8 @@
 //! [`SqliteMetadataStore`]: records in one SQLite file that the processes of a machine share.
 //!
 //! Order is SQLite's: a commit holds the file's write lock from before it looks at the guards until its change is
-//! durable. Rollback journal and `synchronous=EXTRA`, since a commit is final when its journal is gone from the
-//! *directory*, and only `EXTRA` makes that durable.
+//! durable. Write-ahead log and `synchronous=FULL`: a commit is one append to the log and one sync of it. A rollback
+//! journal takes five syncs for the same, `docs/decisions/0009-what-a-save-waits-for.md` weighs both.
 //!
 //! Invariants: a revision is never used twice; nobody is told of a change that a power cut could take back.
 
@@ -34,7 +34,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`Unavailable`](StoreError::Unavailable) after the [time to wait](Self::with_busy_timeout). Keep the file on a disk
 /// of the machine: a network file system is refused where it is recognized, because its locks can't be relied on.
 ///
-/// The file is copied while nobody uses it. A copy from the past takes the records, and their epochs, back with it.
+/// Beside the file lie its log (`-wal`), which holds the newest commits, and `-shm`, which is only shared memory; both
+/// go when the last process closes the store in order. The file is copied while nobody uses it, and with its log if
+/// there is one. A copy from the past takes the records, and their epochs, back with it.
 ///
 /// ```
 /// use grafos_replicated::embedded::SqliteMetadataStore;
@@ -122,7 +124,7 @@ impl SqliteMetadataStore {
     /// durable. Nobody is to hear of it before it is.
     fn make_durable(&self, last_revision: u64) -> Result<(), StoreError> {
         if last_revision > self.durable.load(Ordering::Acquire) {
-            self.pool.sync_dir()?;
+            self.pool.sync_log()?;
             self.durable.fetch_max(last_revision, Ordering::AcqRel);
         }
         Ok(())

@@ -68,6 +68,14 @@ pub enum StoreError {
         /// What about it.
         problem: &'static str,
     },
+    /// It is whole, as far as can be told, and this program was built without what it takes to read it.
+    #[error("this program was built without the feature {feature}, which it takes to read: {what}")]
+    Unsupported {
+        /// What was to be read.
+        what: String,
+        /// The feature of this crate.
+        feature: &'static str,
+    },
     /// An operation of the system failed.
     #[error("{operation} failed, errno={errno}: {what}")]
     Io {
@@ -91,6 +99,7 @@ impl StoreError {
             Self::Full { .. }
             | Self::TooLarge { .. }
             | Self::InvalidRequest { .. }
+            | Self::Unsupported { .. }
             | Self::Foreign { .. } => Recovery::FixCaller,
             Self::Io { .. } => Recovery::Reopen,
         }

@@ -1,4 +1,4 @@
-//! What saving, taking over and a new replica set do to a register: the [`Intent`]s of checkpoints.
+//! What saving and taking over do to a register: the [`Intent`]s of checkpoints.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use fabricbios_core::lease::{FenceEpoch, StaleEpochError};
 use super::change::{Decision, Intent, RingBody, Then};
 use crate::error::{ReplicaFailures, ReplicatedError};
 use crate::metadata_store::{Record, RecordKey};
-use crate::names::{CheckpointName, LogicalResourceName, PolicyHash, ResourceGeneration, SchemaId, Version};
+use crate::names::{
+    CheckpointName, LayoutHash, LogicalResourceName, PolicyHash, ResourceGeneration, SchemaId, Version,
+};
 use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::register::{BlobTag, Register, SavedVersion, StepMark};
 use crate::ring::Nonce;
@@ -23,8 +25,10 @@ pub struct Claim {
     pub schema: SchemaId,
     /// The policy that it is written under.
     pub policy_hash: PolicyHash,
-    /// The layout of its replica set.
+    /// Which replica set it means.
     pub generation: ResourceGeneration,
+    /// The replicas of that set.
+    pub layout: LayoutHash,
     /// The epoch that the handle was opened with: written into a register that is new or behind it.
     pub opened_at: FenceEpoch,
 }
@@ -44,8 +48,9 @@ impl Claim {
         Register::decode(&self.key(), &record.body)
     }
 
-    fn new_register(&self) -> Register {
-        Register::new(self.schema.clone(), self.policy_hash, self.generation, self.opened_at)
+    pub(super) fn new_register(&self) -> Register {
+        let set = (self.generation, self.layout);
+        Register::new(self.schema.clone(), self.policy_hash, set, self.opened_at)
     }
 
     /// Whether the register is the one that the caller means.
@@ -58,6 +63,10 @@ impl Claim {
         if register.generation != self.generation {
             let (expected, found) = (self.generation, register.generation);
             return Err(ReplicatedError::WrongGeneration { resource: resource(), expected, found });
+        }
+        if register.layout != self.layout {
+            let (expected, found, generation) = (self.layout, register.layout, self.generation);
+            return Err(ReplicatedError::WrongReplicas { resource: resource(), generation, expected, found });
         }
         if register.policy != self.policy_hash {
             let (expected, found) = (self.policy_hash, register.policy);
@@ -118,6 +127,8 @@ pub struct Save {
     /// The head that the upload may refer to. Known once the driver is told to upload.
     base: Option<SavedVersion>,
     receipt: Option<Receipt>,
+    /// What the register no longer names once this save has landed.
+    superseded: Vec<BlobTag>,
 }
 
 impl Save {
@@ -147,6 +158,7 @@ impl Save {
             blob_nonce,
             base: None,
             receipt: None,
+            superseded: Vec::new(),
         }
     }
 
@@ -166,6 +178,12 @@ impl Save {
     #[must_use]
     pub fn base(&self) -> Option<&SavedVersion> {
         self.base.as_ref()
+    }
+
+    /// The blobs of versions that this save has pushed out of the history: dead once it has landed.
+    #[must_use]
+    pub fn superseded(&self) -> &[BlobTag] {
+        &self.superseded
     }
 
     /// The upload is over, and achieved this.
@@ -245,7 +263,10 @@ impl Intent for Save {
         }
         let saved = self.publishable(receipt)?;
         let landed = Landed::of(&saved);
-        write(register.saved(saved, self.keep_versions), nonce, Then::Finish(landed))
+        let before = register.blobs();
+        let register = register.saved(saved, self.keep_versions);
+        self.superseded = before.into_iter().filter(|blob| register.is_dead(blob)).collect();
+        write(register, nonce, Then::Finish(landed))
     }
 }
 
@@ -253,7 +274,11 @@ impl Intent for Save {
 ///
 /// # Errors
 /// The caller's epoch is behind, or was never granted.
-fn raise(claim: &Claim, register: &Register, held: FenceEpoch) -> Result<Option<Register>, ReplicatedError> {
+pub(super) fn raise(
+    claim: &Claim,
+    register: &Register,
+    held: FenceEpoch,
+) -> Result<Option<Register>, ReplicatedError> {
     let current = register.epoch;
     if held < current {
         return Err(claim.stale(held, current));
@@ -313,7 +338,11 @@ impl Intent for TakeOver {
     }
 }
 
-fn write<O>(register: Register, nonce: Nonce, then: Then<O>) -> Result<Decision<O>, ReplicatedError> {
+pub(super) fn write<O>(
+    register: Register,
+    nonce: Nonce,
+    then: Then<O>,
+) -> Result<Decision<O>, ReplicatedError> {
     Ok(Decision::Write { puts: vec![(0, Some(register.encode_as(nonce)?))], then })
 }
 

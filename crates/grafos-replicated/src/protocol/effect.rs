@@ -16,7 +16,7 @@ use crate::names::{
 };
 use crate::ring::{Nonce, Ring};
 
-pub use store::{EffectsTakeOver, RaiseLowWater};
+pub use store::{ChangeGeneration, EffectsTakeOver, RaiseLowWater};
 
 /// What a holder believes of a store of effects.
 #[derive(Clone, Debug)]

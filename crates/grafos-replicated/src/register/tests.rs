@@ -25,7 +25,7 @@ fn saved(epoch: u64, version: u64, older: &[BlobTag]) -> SavedVersion {
 
 fn empty() -> Register {
     let schema = SchemaId::new("s");
-    Register::new(schema, PolicyHash([0; 32]), ResourceGeneration(1), FenceEpoch(1))
+    Register::new(schema, PolicyHash([0; 32]), (ResourceGeneration(1), LayoutHash([0; 32])), FenceEpoch(1))
 }
 
 fn filled(versions: u64, keep: usize) -> Register {

@@ -256,6 +256,11 @@ impl PayloadReplica for FaultyReplica {
         self.call(Call::Other, space)?;
         self.inner.delete(space, tag)
     }
+
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        self.call(Call::Other, space)?;
+        self.inner.make_durable(space, tag)
+    }
 }
 
 #[derive(Debug)]

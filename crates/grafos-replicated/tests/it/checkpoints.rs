@@ -190,9 +190,12 @@ fn garbage_is_what_no_commit_can_publish_and_no_version_names() {
     let lost = world.without(&["a", "b"]).checkpoints(1).save_bytes(name(), Version(5), b"x", FenceEpoch(1));
     assert!(lost.is_err());
     let collected = job.collect_garbage(&name()).unwrap();
-    assert_eq!(collected.deleted, 3 * 3, "three versions on three replicas; the lost attempt can still land");
-    job.save_bytes(name(), Version(5), b"6", FenceEpoch(1)).unwrap();
-    assert_eq!(job.collect_garbage(&name()).unwrap().deleted, 3 + 1, "version 4, and now the lost attempt");
+    assert_eq!(collected.deleted, 0, "the lost attempt can still land");
+    // A save can't remove version 4 from a replica that it does not reach.
+    let mut without_b = world.without(&["b"]).checkpoints(1).keep_versions(2);
+    without_b.save_bytes(name(), Version(5), b"6", FenceEpoch(1)).unwrap();
+    assert_eq!(job.status(&name()).unwrap().unreferenced, 2);
+    assert_eq!(job.collect_garbage(&name()).unwrap().deleted, 2, "version 4, and now the lost attempt");
     assert_eq!(job.status(&name()).unwrap().unreferenced, 0);
     assert_eq!(job.load_version(&name(), Version(5)).unwrap().value, payload(1000, 4));
     let error = job.load_version(&name(), Version(4)).unwrap_err();
@@ -281,4 +284,71 @@ fn hostile_names_are_names_or_refused_and_never_paths() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_save_removes_what_it_pushes_out_and_no_more() {
+    let world = World::new();
+    let mut checkpoints = world.checkpoints(1).keep_versions(2);
+    let mut state = payload(5 << 20, 1);
+    for version in 0..20 {
+        // Most chunks stay, so that old blobs live on in new versions.
+        state[usize::try_from(version).unwrap() * 100_000] ^= 1;
+        checkpoints.save_bytes(name(), Version(version), &state, FenceEpoch(1)).unwrap();
+        let mut named: Vec<_> =
+            checkpoints.history(&name()).unwrap().into_iter().flat_map(|saved| saved.blobs).collect();
+        named.sort_unstable();
+        named.dedup();
+        for replica in world.replicas.values() {
+            let there = replica.list(&BlobSpace::new("job", name().as_str()), None, 1000).unwrap();
+            assert_eq!(there, named, "version {version}");
+        }
+    }
+    assert_eq!(checkpoints.load_version(&name(), Version(19)).unwrap().version, Version(19));
+    assert_eq!(checkpoints.load_latest(&name()).unwrap().unwrap().value, state);
+    assert_eq!(checkpoints.collect_garbage(&name()).unwrap().deleted, 0);
+}
+
+#[test]
+fn a_reader_beside_a_writer_that_keeps_one_version_always_gets_a_whole_state() {
+    let world = World::new();
+    let mut writer = world.checkpoints(1).keep_versions(1);
+    writer.save_bytes(name(), Version(0), &payload(3 << 20, 0), FenceEpoch(1)).unwrap();
+    let mut reader = world.checkpoints(1);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for version in 1..100 {
+                let state = payload(3 << 20, version);
+                writer.save_bytes(name(), Version(version.into()), &state, FenceEpoch(1)).unwrap();
+            }
+        });
+        let mut newest = Version(0);
+        while !writing.is_finished() {
+            let loaded = reader.load_latest(&name()).unwrap().unwrap();
+            assert!(loaded.version >= newest);
+            newest = loaded.version;
+            let seed = u32::try_from(newest.0 - 1).unwrap();
+            assert!(loaded.value == payload(3 << 20, seed), "the state of {newest} is not whole");
+        }
+    });
+}
+
+#[test]
+fn chunks_are_written_again_if_too_few_replicas_still_have_them() {
+    let world = World::new();
+    let mut state = payload(3 * MIB, 1);
+    world.checkpoints(1).save_bytes(name(), Version::NONE, &state, FenceEpoch(1)).unwrap();
+    // A disk is lost and replaced, another one is away: of the first version one copy is left.
+    let world = world.with_empty("a");
+    state[0] ^= 1;
+    let reduced = world.without(&["c"]);
+    let saved = reduced.checkpoints(1).save_bytes(name(), Version(1), &state, FenceEpoch(1)).unwrap();
+    assert!(saved.written_bytes > 3 * MIB as u64, "{saved:?}");
+    // The write quorum of two outlives the loss of one.
+    let mut survivor = world.without(&["b", "c"]).checkpoints(1);
+    assert!(survivor.load_latest(&name()).unwrap().unwrap().value == state);
+    // With enough of them there, chunks stay where they are.
+    state[0] ^= 1;
+    let saved = reduced.checkpoints(1).save_bytes(name(), Version(2), &state, FenceEpoch(1)).unwrap();
+    assert!(saved.written_bytes < 2 * MIB as u64, "{saved:?}");
 }

@@ -6,6 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// How often something is tried that others may hinder for a moment.
+const MAX_TRIES: u32 = 100;
+
 /// A file system of its own, of so many KiB.
 pub(crate) struct SmallDisk {
     at: tempfile::TempDir,
@@ -40,7 +43,19 @@ impl SmallDisk {
     }
 
     pub(crate) fn make_room(&self) {
+        // Emptied first: a process that another test is just starting may have it open for a moment.
+        fs::File::create(self.filler()).unwrap();
         fs::remove_file(self.filler()).unwrap();
+    }
+
+    /// Forbids writing, or allows it again.
+    pub(crate) fn set_writable(&self, is_writable: bool) {
+        let options = if is_writable { "remount,rw" } else { "remount,ro" };
+        let is_done = |_| {
+            Command::new("mount").args(["-o", options]).arg(self.path()).status().is_ok_and(|it| it.success())
+        };
+        // A process that another test is just starting may have a file open for a moment.
+        assert!((0..MAX_TRIES).any(is_done), "{options}");
     }
 
     fn filler(&self) -> PathBuf {
@@ -50,7 +65,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+        let unmounted =
+            |_| Command::new("umount").arg(self.path()).status().is_ok_and(|status| status.success());
+        assert!((0..MAX_TRIES).any(unmounted) || std::thread::panicking());
     }
 }

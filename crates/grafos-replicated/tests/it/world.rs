@@ -57,6 +57,11 @@ impl World {
         Self::of(self.registers.clone(), other.replicas.clone())
     }
 
+    /// The same, used through another engine.
+    pub(crate) fn through(&self, engine: Engine) -> Self {
+        Self { engine, ..self.clone() }
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }

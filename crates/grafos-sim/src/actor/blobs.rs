@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use grafos_replicated::protocol::checkpoint::Receipt;
-use grafos_replicated::{BlobTag, MAX_BLOBS_PER_VERSION, Register, ReplicaFailures, SavedVersion};
+use grafos_replicated::{BlobTag, MAX_BLOBS_PER_VERSION, ReplicaFailures, SavedVersion};
 
 use super::Actor;
 use crate::message::{Answer, Request};
@@ -40,10 +40,6 @@ impl LostAttempt {
 }
 
 impl Actor {
-    pub(crate) fn replicas(&self) -> usize {
-        self.setup.set.replicas().len()
-    }
-
     pub(super) async fn upload(
         &self,
         space: Space,
@@ -60,17 +56,19 @@ impl Actor {
         let content = Content { state, refers_to };
         let bytes = content.encode();
         self.with(|net| net.made(space, tag, &content));
-        let put = |replica| {
-            self.send(Request::Put { replica, space, tag, bytes: Rc::clone(&bytes), replaces: false })
+        let layout = self.layout(space);
+        let put = |replica: &usize| {
+            let (replica, bytes) = (*replica, Rc::clone(&bytes));
+            self.send(Request::Put { replica, space, tag, bytes, replaces: false })
         };
-        let calls: Vec<_> = (0..self.replicas()).map(put).collect();
+        let calls: Vec<_> = layout.members.iter().map(put).collect();
         let mut acknowledged = BTreeSet::new();
         if self.is(Mutant::PublishBeforeQuorum) {
-            acknowledged.extend(0..self.replicas());
+            acknowledged.extend(0..calls.len());
         } else {
-            for (replica, call) in calls.into_iter().enumerate() {
+            for (place, call) in calls.into_iter().enumerate() {
                 if matches!(self.answer_to(call).await, Answer::Stored(true)) {
-                    acknowledged.insert(replica);
+                    acknowledged.insert(place);
                 }
             }
         }
@@ -86,7 +84,8 @@ impl Actor {
 
     /// Blobs of the version before that the next one may refer to.
     async fn reusable(&self, space: Space, base: &SavedVersion) -> Vec<(BlobTag, Digest)> {
-        let Some(content) = self.content(space, base).await else { return Vec::new() };
+        let layout = self.layout(space);
+        let Some(content) = self.content(&layout.members, space, base).await else { return Vec::new() };
         let mut blobs = vec![(base.manifest, base.manifest_digest)];
         blobs.extend(content.refers_to);
         self.with(|net| {
@@ -97,17 +96,28 @@ impl Actor {
     }
 
     /// What the blob of a version says, from whichever replica has it whole.
-    async fn content(&self, space: Space, saved: &SavedVersion) -> Option<Content> {
-        let bytes = self.fetch(space, saved.manifest, saved.manifest_digest).await?;
+    pub(super) async fn content(
+        &self,
+        places: &[usize],
+        space: Space,
+        saved: &SavedVersion,
+    ) -> Option<Content> {
+        let bytes = self.fetch(places, space, saved.manifest, saved.manifest_digest).await?;
         Content::decode(&bytes)
     }
 
-    /// A good copy, from any replica.
-    pub(super) async fn fetch(&self, space: Space, tag: BlobTag, expected: Digest) -> Option<Rc<[u8]>> {
+    /// A good copy, from any of these replicas.
+    pub(super) async fn fetch(
+        &self,
+        places: &[usize],
+        space: Space,
+        tag: BlobTag,
+        expected: Digest,
+    ) -> Option<Rc<[u8]>> {
         let is_credulous = self.is(Mutant::ReadingWithoutVerification);
-        let first = self.with(|net| net.random.index(net.replicas.len()));
-        for at in 0..self.replicas() {
-            let replica = (first + at) % self.replicas();
+        let first = self.with(|net| net.random.index(places.len()));
+        for replica in places.iter().cycle().skip(first).take(places.len()) {
+            let replica = *replica;
             let Answer::Blob(Some(bytes)) = self.call(Request::Get { replica, space, tag }).await else {
                 continue;
             };
@@ -121,24 +131,30 @@ impl Actor {
 
     /// The state of a version, every blob of it verified.
     pub(crate) async fn load(&self, space: Space, saved: &SavedVersion) -> Option<State> {
-        let content = self.content(space, saved).await?;
+        let layout = self.layout(space);
+        let content = self.content(&layout.members, space, saved).await?;
         let named = content.refers_to.iter().map(|(tag, _)| *tag).chain([saved.manifest]);
         let is_credulous = self.is(Mutant::ReadingWithoutVerification);
         if !is_credulous && named.collect::<BTreeSet<_>>() != saved.blobs.iter().copied().collect() {
             return None;
         }
         for (tag, expected) in &content.refers_to {
-            self.fetch(space, *tag, *expected).await?;
+            self.fetch(&layout.members, space, *tag, *expected).await?;
         }
         Some(content.state)
     }
 
     /// The digests of all blobs that a register names, as far as they can be read.
-    pub(super) async fn digests(&self, space: Space, register: &Register) -> Vec<(BlobTag, Digest)> {
+    pub(super) async fn digests(
+        &self,
+        places: &[usize],
+        space: Space,
+        versions: &[SavedVersion],
+    ) -> Vec<(BlobTag, Digest)> {
         let mut known: Vec<(BlobTag, Digest)> = Vec::new();
-        for saved in &register.history {
+        for saved in versions {
             known.push((saved.manifest, saved.manifest_digest));
-            if let Some(content) = self.content(space, saved).await {
+            if let Some(content) = self.content(places, space, saved).await {
                 known.extend(content.refers_to);
             }
         }

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use grafos_replicated::protocol::effect::RaiseLowWater;
 use grafos_replicated::{
-    BlobTag, EffectRecord, Expect, FenceEpoch, IdempotencyOutcome, Register, Transaction,
+    BlobTag, EffectRecord, Expect, FenceEpoch, IdempotencyOutcome, Register, ReplicatedError, Transaction,
 };
 
 use super::{Actor, Upload};
 use crate::fact::{Aim, Fact};
+use crate::layout::EFFECTS;
 use crate::message::{Answer, Request};
 use crate::mutant::Mutant;
 use crate::state::{Space, digest};
@@ -20,7 +21,7 @@ const OLD_US: u64 = 60_000;
 const REMEMBERED: u64 = 4;
 
 /// What each replica that answered has, and since when.
-type Listed = Vec<(usize, Vec<(BlobTag, u64)>)>;
+pub(super) type Listed = Vec<(usize, Vec<(BlobTag, u64)>)>;
 
 impl Actor {
     /// Removes what is dead, again and again.
@@ -46,8 +47,9 @@ impl Actor {
         } else {
             (self.list_all(space).await, self.register(space).await)
         };
-        let Ok(Some(register)) = register else { return false };
-        let behind = listed.iter().flat_map(|(_, blobs)| blobs).any(|(tag, _)| register.is_behind(tag));
+        let Ok(register) = register else { return false };
+        let is_ahead = |tag| register.as_ref().is_none_or(|register| register.is_behind(tag));
+        let behind = listed.iter().flat_map(|(_, blobs)| blobs).any(|(tag, _)| is_ahead(tag));
         if behind && !self.is(Mutant::NoRegressionCheck) {
             self.with(|net| {
                 net.watch.totals.regressions += 1;
@@ -56,6 +58,7 @@ impl Actor {
             });
             return true;
         }
+        let Some(register) = register else { return false };
         let mut orders = Vec::new();
         for (replica, blobs) in listed {
             let dead = blobs.into_iter().filter(|(tag, since_us)| self.is_garbage(&register, tag, *since_us));
@@ -80,10 +83,15 @@ impl Actor {
     }
 
     async fn list_all(&self, space: Space) -> Listed {
-        let calls: Vec<_> =
-            (0..self.replicas()).map(|replica| self.send(Request::List { replica, space })).collect();
+        self.list(space, &self.layout(space).members).await
+    }
+
+    /// What each of these replicas has that answers.
+    pub(super) async fn list(&self, space: Space, places: &[usize]) -> Listed {
+        let ask = |replica: &usize| (*replica, self.send(Request::List { replica: *replica, space }));
+        let calls: Vec<_> = places.iter().map(ask).collect();
         let mut listed = Vec::new();
-        for (replica, call) in calls.into_iter().enumerate() {
+        for (replica, call) in calls {
             if let Answer::Tags(blobs) = self.answer_to(call).await {
                 listed.push((replica, blobs));
             }
@@ -102,16 +110,17 @@ impl Actor {
 
     pub(crate) async fn repair(&self, space: Space) {
         let Ok(Some(register)) = self.register(space).await else { return };
-        for (tag, expected) in self.digests(space, &register).await {
+        let places = self.layout(space).members.clone();
+        for (tag, expected) in self.digests(&places, space, &register.history).await {
             if !register.history.iter().any(|saved| saved.blobs.contains(&tag)) {
                 continue;
             }
-            for replica in 0..self.replicas() {
+            for replica in places.iter().copied() {
                 let is_bad = match self.call(Request::Get { replica, space, tag }).await {
                     Answer::Blob(found) => found.is_none_or(|bytes| digest(&bytes) != expected),
                     _ => false,
                 };
-                let good = if is_bad { self.fetch(space, tag, expected).await } else { None };
+                let good = if is_bad { self.fetch(&places, space, tag, expected).await } else { None };
                 if let Some(bytes) = good {
                     self.copy(replica, space, tag, bytes).await;
                 }
@@ -120,7 +129,7 @@ impl Actor {
     }
 
     /// One copy, in place of what is there: what comes late puts what is good in the place of what is good.
-    async fn copy(&self, replica: usize, space: Space, tag: BlobTag, bytes: Rc<[u8]>) {
+    pub(super) async fn copy(&self, replica: usize, space: Space, tag: BlobTag, bytes: Rc<[u8]>) {
         let replaces = !self.is(Mutant::RepairByDelete);
         if !replaces {
             let era = self.with(|net| net.watch.era());
@@ -147,10 +156,13 @@ impl Actor {
         let low_water = if by_age {
             below
         } else {
-            let claim = self.setup.effects.clone();
+            let claim = self.layout_of(EFFECTS).effects.clone();
             let raise = RaiseLowWater::new(claim, below, FenceEpoch(epoch));
-            let Ok(low_water) = self.drive(op, raise, epoch, Upload::Nothing).await else { return };
-            low_water
+            match self.drive(op, raise, epoch, Upload::Nothing).await {
+                Ok(low_water) => low_water,
+                Err(ReplicatedError::WrongGeneration { .. }) => return self.learn_effects().await,
+                Err(_) => return,
+            }
         };
         let Answer::Records(records) = self.call(Request::Scan).await else { return };
         for (key, record) in records {

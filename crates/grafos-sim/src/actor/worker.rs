@@ -10,6 +10,7 @@ use grafos_replicated::{
 
 use super::{Actor, Upload, is_fencing};
 use crate::fact::Aim;
+use crate::layout::EFFECTS;
 use crate::mutant::Mutant;
 use crate::net::Net;
 use crate::state::{Space, State};
@@ -17,7 +18,7 @@ use crate::state::{Space, State};
 /// A worker in one life: its epoch, and what tells it from others of that epoch.
 struct Worker {
     actor: Actor,
-    claim: EffectsClaim,
+    holder: Nonce,
     epoch: u64,
 }
 
@@ -54,7 +55,7 @@ impl Actor {
     pub(crate) async fn work(self) {
         let Some(epoch) = self.epoch(Space::Job).await else { return };
         let holder = self.with(Net::new_nonce);
-        let worker = Worker { claim: self.claim_of(holder), actor: self, epoch };
+        let worker = Worker { holder, actor: self, epoch };
         if worker.fence_effects().await.is_err() {
             return;
         }
@@ -73,21 +74,24 @@ impl Actor {
             }
         }
     }
-
-    fn claim_of(&self, holder: Nonce) -> EffectsClaim {
-        EffectsClaim { holder, ..self.setup.effects.clone() }
-    }
 }
 
 impl Worker {
+    fn claim(&self) -> EffectsClaim {
+        EffectsClaim { holder: self.holder, ..self.actor.layout_of(EFFECTS).effects.clone() }
+    }
+
     fn begin(&self) -> u64 {
         self.actor.begin(Space::Job, Aim::Effect, self.epoch)
     }
 
     /// The store of effects goes to the epoch of the checkpoint.
     async fn fence_effects(&self) -> Result<(), Stop> {
-        let take_over = EffectsTakeOver::new(self.claim.clone(), Some(FenceEpoch(self.epoch)));
+        let take_over = EffectsTakeOver::new(self.claim(), Some(FenceEpoch(self.epoch)));
         let outcome = self.actor.drive(self.begin(), take_over, self.epoch, Upload::Nothing).await;
+        if matches!(outcome, Err(ReplicatedError::WrongGeneration { .. })) {
+            self.actor.learn_effects().await;
+        }
         outcome.map(drop).map_err(|_| Stop)
     }
 
@@ -113,12 +117,15 @@ impl Worker {
     }
 
     async fn reserve(&self, step: u64) -> Result<Option<Held>, Stop> {
-        let (key, claim) = (key_of(step), self.claim.clone());
+        let (key, claim) = (key_of(step), self.claim());
         let era = self.actor.with(|net| net.watch.era());
         self.actor.with(|net| net.store.knows_step(&claim.key(&key), step));
         let (operation, epoch) = (operation_of(step), FenceEpoch(self.epoch));
         let reserve = Reserve::new(claim, key, operation, Some(step), epoch);
         let reserved = self.actor.drive(self.begin(), reserve, self.epoch, Upload::Nothing).await;
+        if matches!(reserved, Err(ReplicatedError::WrongGeneration { .. })) {
+            self.actor.learn_effects().await;
+        }
         self.actor.with(|net| match reserved {
             Ok(reserved) if reserved.kind == ReservationKind::Completed => {
                 net.watch.totals.repeated += 1;
@@ -193,7 +200,7 @@ impl Worker {
         let payload = self.actor.with(Net::new_number);
         let (expected, step) = (base.version.0, Some(held.step));
         let aim = Aim::Save { expected, payload, step };
-        let op = self.actor.with(|net| net.begin(Space::Job, aim, self.epoch, held.era));
+        let op = self.actor.begin_in(held.era, Space::Job, aim, self.epoch);
         (save, op, State { payload, made_from: base.state.payload, steps: base.state.steps + 1 })
     }
 
@@ -201,7 +208,7 @@ impl Worker {
         let is_done = outcome == DONE;
         let settle = self.settlement(held, outcome);
         let upload = if is_done { Upload::Completes } else { Upload::Nothing };
-        let op = self.actor.with(|net| net.begin(Space::Job, Aim::Effect, self.epoch, held.era));
+        let op = self.actor.begin_in(held.era, Space::Job, Aim::Effect, self.epoch);
         match self.actor.drive(op, settle, self.epoch, upload).await {
             Ok(_) if is_done => {
                 self.completed(held.step);
@@ -213,7 +220,7 @@ impl Worker {
     }
 
     fn settlement(&self, held: &Held, outcome: IdempotencyOutcome) -> Settle {
-        let (claim, epoch) = (self.claim.clone(), FenceEpoch(self.epoch));
+        let (claim, epoch) = (self.claim(), FenceEpoch(self.epoch));
         Settle::new(claim, key_of(held.step), held.version, outcome, epoch)
     }
 

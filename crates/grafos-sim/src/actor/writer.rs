@@ -42,7 +42,7 @@ impl Actor {
                 Ok(landed) => known = Some(landed.version),
                 Err(ReplicatedError::VersionConflict { current, .. }) => {
                     known = self.chance(500).then_some(current);
-                    lost = Some(LostAttempt::of(tag, state, self.replicas()));
+                    lost = Some(LostAttempt::of(tag, state, self.layout(Space::Plain).members.len()));
                 }
                 Err(error) if is_fencing(&error) => return,
                 Err(_) => {}
@@ -57,18 +57,21 @@ impl Actor {
         epoch: u64,
         step: Option<StepMark>,
     ) -> Save {
-        let Self { setup, .. } = self;
-        let (policy, set) = (setup.policy.clone(), setup.set.clone());
-        let nonce = self.with(Net::new_nonce);
-        let claim = self.claim(space).clone();
-        Save::new(claim, policy, set, expected, FenceEpoch(epoch), setup.keep_versions, step, nonce)
+        let layout = self.layout(space);
+        let (policy, set) = (layout.policy.clone(), layout.set.clone());
+        let (nonce, keep) = self.with(|net| (net.new_nonce(), net.weather.keep_versions));
+        Save::new(self.claim(space), policy, set, expected, FenceEpoch(epoch), keep, step, nonce)
     }
 
     pub(crate) fn begin(&self, space: Space, aim: Aim, epoch: u64) -> u64 {
-        self.with(|net| {
-            let era = net.watch.era();
-            net.begin(space, aim, epoch, era)
-        })
+        let era = self.with(|net| net.watch.era());
+        self.begin_in(era, space, aim, epoch)
+    }
+
+    /// The same for what builds on something that was read in this era.
+    pub(crate) fn begin_in(&self, era: u32, space: Space, aim: Aim, epoch: u64) -> u64 {
+        let generations = self.generations();
+        self.with(|net| net.begin(space, aim, epoch, era, generations))
     }
 
     /// Says how a save ended.
@@ -95,12 +98,12 @@ impl Actor {
     pub(crate) async fn take_over(&self, space: Space) -> Option<u64> {
         let op = self.begin(space, Aim::TakeOver, 0);
         let mut seen = FenceEpoch(0);
-        for replica in 0..self.replicas() {
+        for replica in self.layout(space).members.iter().copied() {
             if let Answer::Tags(blobs) = self.call(Request::List { replica, space }).await {
                 seen = blobs.iter().map(|(tag, _)| tag.epoch).fold(seen, FenceEpoch::max);
             }
         }
-        let take_over = TakeOver::new(self.claim(space).clone(), seen);
+        let take_over = TakeOver::new(self.claim(space), seen);
         let granted = self.drive(op, take_over, 0, Upload::Nothing).await;
         self.with(|net| {
             let outcome = match &granted {

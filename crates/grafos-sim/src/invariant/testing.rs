@@ -1,8 +1,8 @@
 //! Facts made by hand.
 
 use grafos_replicated::{
-    BlobTag, EffectRecord, EffectsHead, FenceEpoch, IdempotencyOutcome, Nonce, OperationHash, PolicyHash,
-    Register, ResourceGeneration, Ring, SavedVersion, SchemaId, Version,
+    BlobTag, EffectRecord, EffectsHead, FenceEpoch, IdempotencyOutcome, LayoutHash, Nonce, OperationHash,
+    PolicyHash, Register, ResourceGeneration, Ring, SavedVersion, SchemaId, Version,
 };
 
 use crate::fact::{Aim, Op};
@@ -33,6 +33,7 @@ pub(super) fn register(epoch: u64, versions: impl Iterator<Item = u64>) -> Regis
         schema: SchemaId::new("s"),
         policy: PolicyHash([0; 32]),
         generation: ResourceGeneration(1),
+        layout: LayoutHash([0; 32]),
         epoch: FenceEpoch(epoch),
         version: history.last().map_or(Version::NONE, |head| head.version),
         history,
@@ -41,15 +42,29 @@ pub(super) fn register(epoch: u64, versions: impl Iterator<Item = u64>) -> Regis
 }
 
 pub(super) fn save(id: u64, epoch: u64, expected: u64) -> Op {
-    Op { id, space: Space::Plain, aim: Aim::Save { expected, payload: id, step: None }, epoch, era: 0 }
+    Op {
+        id,
+        space: Space::Plain,
+        aim: Aim::Save { expected, payload: id, step: None },
+        epoch,
+        generations: [1; 3],
+        era: 0,
+    }
 }
 
 pub(super) fn step(id: u64, epoch: u64, expected: u64, step: u64) -> Op {
-    Op { id, space: Space::Job, aim: Aim::Save { expected, payload: id, step: Some(step) }, epoch, era: 0 }
+    Op {
+        id,
+        space: Space::Job,
+        aim: Aim::Save { expected, payload: id, step: Some(step) },
+        epoch,
+        generations: [1; 3],
+        era: 0,
+    }
 }
 
 pub(super) fn read(id: u64) -> Op {
-    Op { id, space: Space::Plain, aim: Aim::Read, epoch: 0, era: 0 }
+    Op { id, space: Space::Plain, aim: Aim::Read, epoch: 0, generations: [1; 3], era: 0 }
 }
 
 pub(super) fn head(epoch: u64, low_water: u64) -> EffectsHead {

@@ -19,6 +19,8 @@ fn planted_faults_that_show_soon_are_caught_by_the_invariant_they_break() {
         (Mutant::TimeoutIsFailure, "one writer per version"),
         (Mutant::StepWithoutMark, "an effect is applied once"),
         (Mutant::StaleReads, "no read goes back"),
+        (Mutant::RegisterBeforeCopies, "acknowledged is durable"),
+        (Mutant::OldSetWrites, "a writer of an old replica set publishes nothing"),
     ];
     for (mutant, invariant) in expected {
         let failure = caught(mutant).unwrap_or_else(|| panic!("{} was not caught", mutant.name()));

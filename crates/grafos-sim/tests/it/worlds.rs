@@ -14,8 +14,19 @@ fn fifty_worlds_hold() {
         }
     }
     // A world in which nothing goes wrong would hold without any protocol.
-    let Totals { unknown, barriers, fencings, deletes, repairs, takeovers, wipes, .. } = totals;
-    let seen = [unknown, barriers, fencings, deletes, repairs, takeovers, wipes];
+    let Totals {
+        unknown,
+        barriers,
+        fencings,
+        deletes,
+        repairs,
+        takeovers,
+        wipes,
+        set_changes,
+        misplaced,
+        ..
+    } = totals;
+    let seen = [unknown, barriers, fencings, deletes, repairs, takeovers, wipes, set_changes, misplaced];
     assert!(seen.iter().all(|count| *count > 10), "{totals}");
     let Totals { completed, taken_over, repeated, reconciled, retired, regressions, late_commits, .. } =
         totals;

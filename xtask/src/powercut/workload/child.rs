@@ -27,6 +27,10 @@ pub(crate) enum ChildMode {
     Leases,
     /// As `Durable`, on a host that says it has flushed and has not.
     Control,
+    /// A replicated checkpoint and the effects of its steps.
+    Replicated,
+    /// As `Replicated`, on replicas that acknowledge what is not durable.
+    Unsynced,
 }
 
 /// A small program in lock-step.
@@ -44,6 +48,16 @@ enum Event {
     Read { volume: String, sequence: u64, value: u64 },
     Saved { volume: String, sequence: u64, value: u64 },
     Found { volume: String, sequence: u64, value: u64, epoch: u64 },
+    Committed { saved: Vec<Saved> },
+}
+
+/// One of several things that became durable together, or one right after the other.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    volume: String,
+    sequence: u64,
+    value: u64,
 }
 
 impl ChildWorkload {
@@ -65,6 +79,8 @@ impl Workload for ChildWorkload {
             ChildMode::Buffered => "buffered",
             ChildMode::Leases => "leases",
             ChildMode::Control => "control",
+            ChildMode::Replicated => "replicated",
+            ChildMode::Unsynced => "unsynced",
         }
     }
 
@@ -73,7 +89,7 @@ impl Workload for ChildWorkload {
     }
 
     fn must_lose(&self) -> bool {
-        self.mode == ChildMode::Control
+        matches!(self.mode, ChildMode::Control | ChildMode::Unsynced)
     }
 
     fn drive(&self, home: &Path) -> Command {
@@ -89,13 +105,21 @@ impl Workload for ChildWorkload {
             Event::Granted { volume, epoch } => Ok(vec![Fact::Granted { volume, epoch }]),
             Event::Read { volume, sequence, value } => Ok(vec![Fact::Read { volume, sequence, value }]),
             Event::Saved { volume, sequence, value } => Ok(vec![Fact::Saved { volume, sequence, value }]),
+            Event::Committed { saved } => {
+                let fact = |Saved { volume, sequence, value }| Fact::Saved { volume, sequence, value };
+                Ok(saved.into_iter().map(fact).collect())
+            }
             Event::Found { .. } => Err(unexpected(self.name(), line)),
         }
     }
 
     fn check(&self, home: &Path, place: &Place<'_>) -> Result<Result<Vec<Found>, String>, XtaskError> {
         // Whoever looks has no reason to leave flushes out.
-        let what = if self.mode == ChildMode::Leases { "leases" } else { "durable" };
+        let what = match self.mode {
+            ChildMode::Durable | ChildMode::Buffered | ChildMode::Control => "durable",
+            ChildMode::Leases => "leases",
+            ChildMode::Replicated | ChildMode::Unsynced => "replicated",
+        };
         let lines = match place.lines_of(self.name(), self.run(home, "check", what))? {
             Ok(lines) => lines,
             Err(message) => return Ok(Err(message)),
@@ -117,6 +141,9 @@ mod tests {
         let child = ChildWorkload { program: PathBuf::new(), mode: ChildMode::Durable };
         let facts = child.facts(r#"{"event":"saved","volume":"v","sequence":3,"value":9}"#).unwrap();
         assert_eq!(facts, [Fact::Saved { volume: "v".to_owned(), sequence: 3, value: 9 }]);
+        let committed = r#"{"event":"committed","saved":[{"volume":"c","sequence":3,"value":9},{"volume":"e","sequence":3,"value":8}]}"#;
+        let saved = |volume: &str, value| Fact::Saved { volume: volume.to_owned(), sequence: 3, value };
+        assert_eq!(child.facts(committed).unwrap(), [saved("c", 9), saved("e", 8)]);
         for line in ["", "saved", "{}", r#"{"event":"saved","volume":"v"}"#, r#"{"event":"lost"}"#] {
             assert!(matches!(child.facts(line), Err(PowercutError::Unexpected { .. })), "{line}");
         }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -20,7 +21,7 @@ const TRIES: usize = 100;
 /// A file that is being written. Dropped before it is [published](Self::publish), it is gone.
 #[derive(Debug)]
 pub(super) struct Temporary {
-    dir: Dir,
+    dir: Arc<Dir>,
     name: String,
     file: File,
     is_published: bool,
@@ -28,12 +29,11 @@ pub(super) struct Temporary {
 
 impl Temporary {
     /// A new file in `dir`, opened with these flags too.
-    pub(super) fn new(dir: &Dir, flags: OFlags) -> Result<Self, StoreError> {
-        let owned = dir.try_clone()?;
+    pub(super) fn new(dir: &Arc<Dir>, flags: OFlags) -> Result<Self, StoreError> {
         for _ in 0..TRIES {
             let name = random_name(dir)?;
             let Some(file) = dir.new_file(&name, flags)? else { continue };
-            let temporary = Self { dir: owned.try_clone()?, name, file, is_published: false };
+            let temporary = Self { dir: Arc::clone(dir), name, file, is_published: false };
             // Who sweeps just now may have it locked before us, and remove it.
             if temporary.file.try_lock().is_ok() && temporary.is_there()? {
                 return Ok(temporary);

@@ -209,3 +209,17 @@ fn what_was_reserved_and_not_used_is_given_back() {
     assert_eq!(blob.len(), 1 << 20);
     assert!(blob.blocks() * 512 < 2 << 20, "{} blocks", blob.blocks());
 }
+
+#[test]
+fn a_blob_that_is_there_can_be_made_durable_by_another_and_one_that_is_not_can_not() {
+    let (temp, replica) = new();
+    let missing = replica.make_durable(&space(), &TAG).unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { .. }), "{missing}");
+    put(&replica, &TAG, b"state").unwrap();
+    let other = DirectoryReplica::open(temp.path(), &id()).unwrap();
+    other.make_durable(&space(), &TAG).unwrap();
+    assert_eq!(fs::read(in_space(&temp, &TAG.file_name())).unwrap(), b"state");
+    symlink("/etc/hostname", in_space(&temp, &tag_of(2).file_name())).unwrap();
+    let foreign = other.make_durable(&space(), &tag_of(2)).unwrap_err();
+    assert!(matches!(foreign, StoreError::Foreign { .. }), "no link is followed: {foreign}");
+}

@@ -4,6 +4,7 @@
 //! known, and a second sync would not tell.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
@@ -13,8 +14,8 @@ use crate::embedded::dir::Dir;
 use crate::error::StoreError;
 use crate::payload_replica::BlobWriter;
 
-/// Small writes are collected up to this; larger ones go straight through.
-const BUFFER_BYTES: usize = 1 << 20;
+/// Small writes are collected up to this; larger ones go straight through: a copy costs more than a call.
+const BUFFER_BYTES: usize = 16 << 10;
 
 /// From this length on, room is taken before the first byte is written.
 const RESERVE_FROM_BYTES: u64 = 1 << 20;
@@ -33,12 +34,14 @@ pub(super) struct DirectoryWriter {
     replaces: bool,
     /// How long the file was made in advance.
     reserved_bytes: u64,
+    /// It has its name.
+    is_published: bool,
     is_lost: bool,
 }
 
 impl DirectoryWriter {
     pub(super) fn new(
-        writing: &Dir,
+        writing: &Arc<Dir>,
         space: Dir,
         name: String,
         max_bytes: Option<u64>,
@@ -59,6 +62,7 @@ impl DirectoryWriter {
             max_bytes,
             replaces,
             reserved_bytes,
+            is_published: false,
             is_lost: false,
         })
     }
@@ -69,7 +73,7 @@ impl DirectoryWriter {
             return Err(StoreError::TooLarge { what: self.what(), limit, found: len_bytes });
         }
         self.len_bytes = len_bytes;
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+        if self.buffer.len() + bytes.len() >= BUFFER_BYTES {
             self.write_buffer()?;
         }
         if bytes.len() >= BUFFER_BYTES {
@@ -80,6 +84,9 @@ impl DirectoryWriter {
     }
 
     fn write_buffer(&mut self) -> Result<(), StoreError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let buffer = std::mem::take(&mut self.buffer);
         self.write_through(&buffer)?;
         self.buffer = buffer;
@@ -92,15 +99,47 @@ impl DirectoryWriter {
         file.write_all(bytes).map_err(|error| self.temporary.error("write", error.raw_os_error()))
     }
 
-    /// Cuts off what was reserved and not used, and makes the rest durable.
-    fn make_durable(&mut self) -> Result<(), StoreError> {
-        self.write_buffer()?;
-        let file = self.temporary.file();
-        if self.reserved_bytes > self.len_bytes {
-            file.set_len(self.len_bytes)
-                .map_err(|error| self.temporary.error("set length", error.raw_os_error()))?;
+    /// Writes what is left, cuts off what was reserved and not used, and gives a new blob its name.
+    fn complete(&mut self) -> Result<(), StoreError> {
+        if self.is_published {
+            return Ok(());
         }
-        file.sync_all().map_err(|error| self.temporary.error("sync", error.raw_os_error()))
+        self.write_buffer()?;
+        if self.reserved_bytes > self.len_bytes {
+            let cut = self.temporary.file().set_len(self.len_bytes);
+            cut.map_err(|error| self.temporary.error("set length", error.raw_os_error()))?;
+        }
+        if self.replaces { Ok(()) } else { self.publish_new() }
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.temporary.file().sync_all().map_err(|error| self.temporary.error("sync", error.raw_os_error()))
+    }
+
+    /// Under its name first, then synced: a file system with a journal makes the contents and the name durable at once
+    /// then, and not one after the other. A power cut in between leaves a blob of this name with any contents, which
+    /// nobody has acknowledged and no reader trusts: see `docs/decisions/0009-what-a-save-waits-for.md`.
+    fn publish_new(&mut self) -> Result<(), StoreError> {
+        if !self.temporary.publish(&self.space, &self.name)? {
+            return Err(StoreError::AlreadyExists { what: self.what() });
+        }
+        self.is_published = true;
+        Ok(())
+    }
+
+    fn sync_new(&self) -> Result<(), StoreError> {
+        self.sync().and_then(|()| self.space.sync()).inspect_err(|_| {
+            // What was not synced is not to be found: a later sync would not tell that this one failed. If this fails
+            // too, digests tell.
+            let _ = self.space.remove_file(&self.name);
+        })
+    }
+
+    /// Synced first: the name may be that of a good blob.
+    fn publish_over(&mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        self.temporary.publish_over(&self.space, &self.name)?;
+        self.space.sync()
     }
 
     fn what(&self) -> String {
@@ -118,17 +157,18 @@ impl BlobWriter for DirectoryWriter {
         result
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+    fn stage(&mut self) -> Result<(), StoreError> {
         if self.is_lost {
             return Err(after_failure(self.what()));
         }
-        self.make_durable()?;
-        if self.replaces {
-            self.temporary.publish_over(&self.space, &self.name)?;
-        } else if !self.temporary.publish(&self.space, &self.name)? {
-            return Err(StoreError::AlreadyExists { what: self.what() });
-        }
-        self.space.sync()
+        let result = self.complete();
+        self.is_lost = result.is_err();
+        result
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.stage()?;
+        if self.replaces { self.publish_over() } else { self.sync_new() }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What SQLite's errors mean: which of them leave no doubt that nothing was committed.
 //!
-//! A commit is final when the journal's name is gone from the directory. Everything that SQLite does before that can
-//! be taken back, and it is: by itself, or from the journal by whoever opens the file next. So an error before
-//! `COMMIT` is certain. Of the errors of `COMMIT` itself, two can only come from the part before the journal goes: a
-//! lock that was not to be had, and a full disk. Any other may have come from the removal or from making it durable.
+//! A commit takes place when its last page is in the log, marked as such, and it is durable when the log is synced.
+//! An error before `COMMIT` is certain: what the log has without that mark counts for nothing, and the next commit
+//! writes over it. Of the errors of `COMMIT` itself, two can only come from before the mark is written: a lock that was
+//! not to be had, and a full disk. Any other may have come from the mark or from the sync: whoever opens the file after
+//! a crash may find the commit there, unless another one was written over it.
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub(super) fn certain(operation: &'static str, path: &Path, error: &rusqlite::Er
             StoreError::Unavailable { reason: format!("another process keeps the file locked: {what}") }
         }
         ErrorCode::DiskFull => StoreError::Full { what },
+        ErrorCode::SystemIoFailure if is_shared_memory_too_small(error) => StoreError::Full { what },
         ErrorCode::DatabaseCorrupt => {
             StoreError::Corrupt { what, problem: "its pages contradict each other" }
         }
@@ -72,6 +74,12 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == rusqlite::ffi::SQLITE_ERROR)
 }
 
+/// The shared memory is a file too, and grows before it is used.
+fn is_shared_memory_too_small(error: &rusqlite::Error) -> bool {
+    let code = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == code)
+}
+
 /// Why the system would not open the file for writing; 0 if it would.
 fn errno_of_opening(path: &Path) -> i32 {
     use rustix::fs::{Access, access};
@@ -89,13 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn only_errors_from_before_the_journal_goes_are_certain_at_commit() {
+    fn only_errors_from_before_the_mark_are_certain_at_commit() {
         let path = Path::new("/nowhere/register");
         let outcome = |code| at_commit(path, &failure(code));
         assert!(matches!(outcome(ffi::SQLITE_BUSY), NotCommitted::Certain(StoreError::Unavailable { .. })));
         assert!(matches!(outcome(ffi::SQLITE_FULL), NotCommitted::Certain(StoreError::Full { .. })));
         for code in [
             ffi::SQLITE_IOERR_DIR_FSYNC,
+            ffi::SQLITE_IOERR_SHMSIZE,
             ffi::SQLITE_IOERR_DELETE,
             ffi::SQLITE_IOERR_FSYNC,
             ffi::SQLITE_IOERR_WRITE,
@@ -117,6 +126,7 @@ mod tests {
         assert!(matches!(of(ffi::SQLITE_CORRUPT_INDEX), StoreError::Corrupt { .. }));
         assert!(matches!(of(ffi::SQLITE_ERROR), StoreError::Corrupt { .. }));
         assert!(matches!(of(ffi::SQLITE_CANTOPEN), StoreError::Io { errno: 2, .. }), "no such file");
+        assert!(matches!(of(ffi::SQLITE_IOERR_SHMSIZE), StoreError::Full { .. }));
         assert!(matches!(of(ffi::SQLITE_IOERR_READ), StoreError::Io { errno: 0, .. }));
         assert!(matches!(
             certain("read", path, &rusqlite::Error::QueryReturnedNoRows),

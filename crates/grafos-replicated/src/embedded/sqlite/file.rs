@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 
 use super::failure::certain;
-use crate::embedded::dir::{Dir, is_file, store_error};
+use crate::embedded::dir::{Dir, io_error, is_file, store_error};
 use crate::error::StoreError;
 
 /// "GRRG", which SQLite keeps in the header of the file.
@@ -43,6 +43,11 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
     COMMIT;
 ";
+
+/// What SQLite calls the files that it makes beside another one.
+const LOG: &str = "-wal";
+const SHARED_MEMORY: &str = "-shm";
+const JOURNAL: &str = "-journal";
 
 /// What tells a file from every other one while it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +91,18 @@ impl Place {
         self.path.display().to_string()
     }
 
+    /// Makes the names beside it durable: its log's.
     pub(super) fn sync_dir(&self) -> Result<(), StoreError> {
         self.dir.sync()
+    }
+
+    /// Makes durable what the log holds. Locks are not at stake: SQLite has none on this file.
+    pub(super) fn sync_log(&self) -> Result<(), StoreError> {
+        let name = format!("{}{LOG}", self.name);
+        // Without a log, all that it held was made durable in the file before it was removed.
+        let Some(log) = self.dir.file(&name)? else { return Ok(()) };
+        let synced = log.sync_all();
+        synced.map_err(|error| io_error("sync", &self.dir.path_of(&name), error.raw_os_error()))
     }
 
     pub(super) fn exists(&self) -> Result<bool, StoreError> {
@@ -116,16 +131,17 @@ impl Place {
         if self.exists()? {
             return Ok(false);
         }
+        self.clear_beside()?;
         let new = format!(".{}.new", self.name);
-        self.dir.remove_file(&new)?;
+        for suffix in ["", LOG, SHARED_MEMORY] {
+            self.dir.remove_file(&format!("{new}{suffix}"))?;
+        }
         let Some(file) = self.dir.new_file(&new, OFlags::empty())? else {
             let reason = format!("another process writes where only one should: {}", self.name());
             return Err(StoreError::Unavailable { reason });
         };
         let made = write_schema(&self.dir.path_of(&new)).and_then(|()| {
-            file.sync_all().map_err(|error| {
-                crate::embedded::dir::io_error("sync", &self.dir.path_of(&new), error.raw_os_error())
-            })
+            file.sync_all().map_err(|error| io_error("sync", &self.dir.path_of(&new), error.raw_os_error()))
         });
         // Closed before it has its name.
         drop(file);
@@ -139,6 +155,26 @@ impl Place {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// SQLite would take what a removed file has left beside it for the new one's. A log may hold the newest commits of
+    /// the old one, so it is not for us to remove; shared memory holds nothing, and who still uses it has it open.
+    fn clear_beside(&self) -> Result<(), StoreError> {
+        for suffix in [LOG, JOURNAL] {
+            let name = format!("{}{suffix}", self.name);
+            if self.dir.stat(&name)?.is_some_and(|found| found.st_size > 0) {
+                let problem =
+                    "the log of a register lies here without its file; put that back, or remove the log";
+                return Err(StoreError::Corrupt {
+                    what: self.dir.path_of(&name).display().to_string(),
+                    problem,
+                });
+            }
+        }
+        for suffix in [LOG, JOURNAL, SHARED_MEMORY] {
+            self.dir.remove_file(&format!("{}{suffix}", self.name))?;
+        }
+        Ok(())
     }
 
     /// What lies there, if it is ours. Nothing is written, not even by SQLite.
@@ -168,6 +204,8 @@ impl Place {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Otherwise a statement is compiled anew for each key that is bound to it, lest another plan be better for it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Who waits for others does so himself.
         connection.busy_timeout(Duration::ZERO)?;
         Ok(connection)
@@ -183,6 +221,8 @@ fn write_schema(path: &Path) -> Result<(), StoreError> {
         // A file that is not whole is thrown away, so it needs no journal beside it; it is synced once at the end.
         connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
         connection.execute_batch(SCHEMA)?;
+        // From now on, for everybody: the mode stands in the file. The log that this makes is gone with the connection.
+        connection.execute_batch("PRAGMA journal_mode = WAL;")?;
         connection.close().map_err(|(_, error)| error)
     };
     write().map_err(|error| certain("create", path, &error))

@@ -20,10 +20,12 @@ const KEPT: usize = 4;
 /// Statements that stay compiled: all that there are.
 const STATEMENTS: usize = 16;
 
-/// `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is.
+/// `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is. `EXTRA` is `FULL` for a log, and would be
+/// right for a journal too.
 const SETTINGS: &str = "
     PRAGMA synchronous = EXTRA;
     PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
     PRAGMA cell_size_check = ON;
     PRAGMA mmap_size = 0;";
 
@@ -56,8 +58,8 @@ impl Pool {
         self.place.name()
     }
 
-    pub(super) fn sync_dir(&self) -> Result<(), StoreError> {
-        self.place.sync_dir()
+    pub(super) fn sync_log(&self) -> Result<(), StoreError> {
+        self.place.sync_log()
     }
 
     pub(super) fn set_busy_timeout(&mut self, timeout: Duration) {
@@ -123,10 +125,15 @@ impl Pool {
             connection.execute_batch(SETTINGS).map_err(failed)?;
             connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed)
         })?;
-        if mode != "delete" {
-            let problem = "another program has changed its journal mode; set it back with `PRAGMA journal_mode = DELETE`";
+        if mode != "wal" {
+            let problem =
+                "another program has changed its journal mode; set it back with `PRAGMA journal_mode = WAL`";
             return Err(StoreError::Foreign { what: self.name(), problem });
         }
+        // It has opened the log by now, or made it, and nobody removes that before this connection is closed. SQLite
+        // syncs the directory only where it has made the log itself, and whoever did may have died before it came to
+        // that.
+        self.place.sync_dir()?;
         // It was opened by its name.
         self.check_identity()?;
         Ok(connection)

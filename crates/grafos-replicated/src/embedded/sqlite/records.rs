@@ -3,6 +3,7 @@
 //! Invariants: one statement is one look at the file, so what it returns belongs together; a change and the revision
 //! that it takes are one transaction.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,12 +26,14 @@ const SCAN: &str = "
 
 const REVISION_OF: &str = "SELECT revision FROM records WHERE key = ?1";
 
-const NEXT_REVISION: &str =
-    "UPDATE meta SET last_revision = last_revision + 1 WHERE only_row = 1 RETURNING last_revision";
+const LAST_REVISION: &str = "SELECT last_revision FROM meta WHERE only_row = 1";
 
-const PUT: &str = "
-    INSERT INTO records (key, revision, body) VALUES (?1, ?2, ?3)
-    ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, body = excluded.body";
+const SET_LAST_REVISION: &str = "UPDATE meta SET last_revision = ?1 WHERE only_row = 1";
+
+/// Two plain statements and not one that does either: SQLite keeps what it would take to undo half of that one.
+const INSERT: &str = "INSERT INTO records (revision, body, key) VALUES (?1, ?2, ?3)";
+
+const UPDATE: &str = "UPDATE records SET revision = ?1, body = ?2 WHERE key = ?3";
 
 const DELETE: &str = "DELETE FROM records WHERE key = ?1";
 
@@ -125,22 +128,28 @@ pub(super) fn commit(
     let (Some(revision), false) = (revision, connection.is_autocommit()) else {
         return Err(no_revisions(path).into());
     };
-    // Readers may still be at it. No new one comes in, and the transaction stays as it is.
-    patiently(busy_timeout, || execute(connection, "COMMIT").map_err(|error| at_commit(path, &error)))?;
+    // Readers stay with what they see, and are not waited for.
+    execute(connection, "COMMIT").map_err(|error| at_commit(path, &error))?;
     Ok(Some(Revision(number_in(path, revision)?)))
 }
 
+/// `None` if there is not the one row that each change is of.
 fn change(connection: &Connection, transaction: &Transaction) -> Result<Option<i64>, rusqlite::Error> {
-    let mut statement = connection.prepare_cached(NEXT_REVISION)?;
-    let revision: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
-    let Some(revision) = revision else { return Ok(None) };
+    let mut last = connection.prepare_cached(LAST_REVISION)?;
+    let last: Option<i64> = last.query_row([], |row| row.get(0)).optional()?;
+    let Some(revision) = last.and_then(|last| last.checked_add(1)) else { return Ok(None) };
+    let mut changed = connection.prepare_cached(SET_LAST_REVISION)?.execute([revision])?;
     for key in &transaction.deletes {
         connection.prepare_cached(DELETE)?.execute([key.as_str()])?;
     }
+    // Every record that is put has a guard, which holds.
+    let absent = transaction.guards.iter().filter(|(_, expect)| *expect == Expect::Absent);
+    let new: BTreeSet<&RecordKey> = absent.map(|(key, _)| key).collect();
     for (key, body) in &transaction.puts {
-        connection.prepare_cached(PUT)?.execute(params![key.as_str(), revision, body])?;
+        let put = if new.contains(key) { INSERT } else { UPDATE };
+        changed += connection.prepare_cached(put)?.execute(params![revision, body, key.as_str()])?;
     }
-    Ok(Some(revision))
+    Ok((changed == 1 + transaction.puts.len()).then_some(revision))
 }
 
 fn execute(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {

@@ -36,52 +36,59 @@ fn sql(path: &Path, statements: &str) {
 }
 
 #[test]
-fn who_keeps_the_file_locked_makes_others_unavailable_and_nothing_happens() {
+fn who_keeps_writing_makes_other_writers_unavailable_and_nobody_else() {
     let (_temp, path, store) = new();
     let store = store.with_busy_timeout(Duration::from_millis(20));
     let first = committed(&store, Expect::Absent);
-    let unavailable = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
     let other = Connection::open(&path).unwrap();
 
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = store.commit(&put(Expect::At(first), b"2")).unwrap_err();
-    assert!(unavailable(&refused), "another writes: {refused}");
-    assert_eq!(store.read(&key()).unwrap().unwrap().revision, first, "it can still be read");
-    other.execute_batch("ROLLBACK").unwrap();
+    for begin in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
+        other.execute_batch(begin).unwrap();
+        let refused = store.commit(&put(Expect::At(first), b"2")).unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable { .. }), "another writes: {refused}");
+        assert_eq!(store.read(&key()).unwrap().unwrap().revision, first, "it can still be read");
+        other.execute_batch("ROLLBACK").unwrap();
+    }
+    assert_eq!(store.read(&key()).unwrap().unwrap().revision, first, "nothing has happened");
 
     other.execute_batch("BEGIN; SELECT * FROM meta").unwrap();
-    let refused = store.commit(&put(Expect::At(first), b"2")).unwrap_err();
-    assert!(unavailable(&refused), "another reads, and does not end: {refused}");
+    let second = committed(&store, Expect::At(first));
+    assert_eq!(second, Revision(first.0 + 1), "another reads, and does not end");
+    assert_eq!(store.read(&key()).unwrap().unwrap().revision, second);
     other.execute_batch("COMMIT").unwrap();
-
-    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    assert!(unavailable(&store.read(&key()).unwrap_err()));
-    other.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(store.read(&key()).unwrap().unwrap().revision, first, "nothing has happened");
-    assert_eq!(committed(&store, Expect::At(first)), Revision(first.0 + 1));
 }
 
 #[test]
-fn a_commit_that_was_cut_off_is_taken_back() {
+fn a_commit_that_was_cut_off_is_taken_back_and_those_before_it_are_in_the_log() {
     let (temp, path, store) = new();
     let first = committed(&store, Expect::Absent);
-    // In the middle of a transaction, with the journal written: what a killed process leaves.
+    // In the middle of a transaction, with half of it in the log: what a killed process leaves.
     let other = Connection::open(&path).unwrap();
     other.execute_batch("PRAGMA cache_size = 1; PRAGMA synchronous = OFF; BEGIN IMMEDIATE").unwrap();
+    let log_bytes = || fs::metadata(temp.path().join("register.sqlite3-wal")).unwrap().len();
+    let before = log_bytes();
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
                 INSERT INTO records (key, revision, body) SELECT 'k' || i, 1, zeroblob(4000) FROM n";
     other.execute_batch(many).unwrap();
-    let copy = temp.path().join("copy");
-    fs::create_dir(&copy).unwrap();
-    for name in ["register.sqlite3", "register.sqlite3-journal"] {
-        fs::copy(temp.path().join(name), copy.join(name)).unwrap();
-    }
-    drop(other);
-    let copied = SqliteMetadataStore::open(copy.join("register.sqlite3")).unwrap();
+    assert!(log_bytes() > before + 100_000, "the transaction must not fit into memory");
+    let copy = |names: &[&str]| {
+        let copy = tempfile::tempdir_in(temp.path()).unwrap();
+        for name in names {
+            fs::copy(temp.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let copied = SqliteMetadataStore::open(copy.path().join("register.sqlite3")).unwrap();
+        (copy, copied)
+    };
+    let (whole, copied) = copy(&["register.sqlite3", "register.sqlite3-wal"]);
     assert_eq!(copied.scan("", None, 10).unwrap().len(), 1);
     assert_eq!(copied.read(&key()).unwrap().unwrap().revision, first);
     copied.verify().unwrap();
-    assert!(!copy.join("register.sqlite3-journal").exists());
+    assert_eq!(committed(&copied, Expect::At(first)), Revision(first.0 + 1));
+    drop(copied);
+    assert_eq!(fs::read_dir(whole.path()).unwrap().count(), 1, "the last one to close it takes the log in");
+    let (_without, copied) = copy(&["register.sqlite3"]);
+    assert_eq!(copied.read(&key()).unwrap(), None, "so the log is copied too");
+    drop(other);
 }
 
 #[test]
@@ -95,11 +102,38 @@ fn a_file_that_is_removed_or_replaced_is_no_longer_read_or_written() {
         assert!(matches!(store.verify(), Err(StoreError::Unavailable { .. })));
     };
     gone(&store);
+    // Its log is still there, and would be taken for that of a new file.
+    let refused = SqliteMetadataStore::create(&path).unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+    for suffix in ["-wal", "-shm"] {
+        let beside = |name: &str| temp.path().join(format!("{name}{suffix}"));
+        fs::rename(beside("register.sqlite3"), beside("moved")).unwrap();
+    }
     let other = SqliteMetadataStore::create(&path).unwrap();
     gone(&store);
     committed(&other, Expect::Absent);
-    fs::rename(temp.path().join("moved"), &path).unwrap();
-    assert!(store.read(&key()).unwrap().is_some(), "it is back");
+    gone(&store);
+    drop(store);
+    assert_eq!(other.scan("", None, 10).unwrap().len(), 1, "the old one has left it as it is");
+    other.verify().unwrap();
+    drop(other);
+    let moved = SqliteMetadataStore::open(temp.path().join("moved")).unwrap();
+    assert_eq!(moved.scan("", None, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_removed_file_has_left_is_not_taken_for_the_new_ones() {
+    let (temp, path, store) = new();
+    committed(&store, Expect::Absent);
+    let shared_memory = fs::read(temp.path().join("register.sqlite3-shm")).unwrap();
+    drop(store);
+    fs::remove_file(&path).unwrap();
+    fs::write(temp.path().join("register.sqlite3-wal"), b"").unwrap();
+    fs::write(temp.path().join("register.sqlite3-shm"), shared_memory).unwrap();
+    let store = SqliteMetadataStore::create(&path).unwrap();
+    assert_eq!(store.scan("", None, 10).unwrap(), []);
+    committed(&store, Expect::Absent);
+    store.verify().unwrap();
 }
 
 #[test]
@@ -158,7 +192,8 @@ fn tables_that_another_program_has_changed_are_damage() {
     sql(&path, "UPDATE meta SET last_revision = 9223372036854775807");
     let refused = store.commit(&put(Expect::At(Revision(1)), b"2")).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
-    sql(&path, "PRAGMA journal_mode = WAL");
+    drop(store);
+    sql(&path, "PRAGMA journal_mode = DELETE");
     let refused = SqliteMetadataStore::open(&path).unwrap_err();
     assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
 }

@@ -5,15 +5,21 @@ use fabricbios_core::lease::FenceEpoch;
 
 use super::*;
 use crate::effect_record::IdempotencyOutcome;
+use crate::error::ReplicaFailures;
 use crate::memory::MemoryMetadataStore;
 use crate::metadata_store::MetadataStore;
 use crate::names::{
-    CheckpointName, IdempotencyKey, LogicalResourceName, OperationHash, PolicyHash, ResourceGeneration,
-    SchemaId, Version,
+    CheckpointName, IdempotencyKey, LayoutHash, LogicalResourceName, OperationHash, PolicyHash, ReplicaId,
+    ResourceGeneration, SchemaId, Version,
 };
-use crate::protocol::checkpoint::{Claim, TakeOver};
+use crate::placement::{
+    FailureDomain, PlacementPolicy, ReplicaHealth, ReplicaLocator, ReplicaPolicy, ReplicaRole,
+    ReplicaSetLocator,
+};
+use crate::protocol::checkpoint::{Claim, Landed, Receipt, Save, TakeOver};
 use crate::protocol::effect::{EffectsClaim, Reserve, Settle};
-use crate::register::Register;
+use crate::protocol::replica_change::{ChangeReplicas, Copies, NewReplicas};
+use crate::register::{Register, SavedVersion};
 
 /// Choices that were made before, and with how many ways each.
 #[derive(Default)]
@@ -91,6 +97,14 @@ impl World<'_> {
     }
 
     fn run<I: Intent>(&mut self, intent: I) -> Result<I::Output, ReplicatedError> {
+        self.run_with(intent, |_| {})
+    }
+
+    fn run_with<I: Intent>(
+        &mut self,
+        intent: I,
+        upload: impl Fn(&mut I),
+    ) -> Result<I::Output, ReplicatedError> {
         let (mut change, mut event) = (Change::new(intent), Event::Start);
         let outcome = loop {
             let nonce = &mut self.nonce;
@@ -102,7 +116,10 @@ impl World<'_> {
             event = match action {
                 Action::Read(keys) => Event::Read(keys.iter().map(|key| self.store.read(key)).collect()),
                 Action::Commit(transaction) => Event::Committed(Ok(self.commit(&transaction))),
-                Action::Upload => Event::Uploaded(Ok(())),
+                Action::Upload => {
+                    upload(change.intent_mut());
+                    Event::Uploaded(Ok(()))
+                }
                 Action::Done(outcome) => break outcome,
             };
         };
@@ -130,6 +147,7 @@ fn claim() -> Claim {
         schema: SchemaId::new("s"),
         policy_hash: PolicyHash([0; 32]),
         generation: ResourceGeneration(1),
+        layout: LayoutHash([0; 32]),
         opened_at: FenceEpoch(1),
     }
 }
@@ -240,6 +258,130 @@ fn a_key_has_one_holder_and_one_outcome_in_every_world() {
         }
     });
     assert!(count > 500, "only {count} worlds");
+}
+
+/// A replica set, as far as a register knows it.
+fn set(generation: u64) -> ReplicaSetLocator {
+    let locator = |id: &str| ReplicaLocator {
+        replica_id: ReplicaId::new(id),
+        domain: FailureDomain::cell("local", "here"),
+        role: ReplicaRole::Voter,
+        health: ReplicaHealth::Healthy,
+        epoch: FenceEpoch(1),
+        content_generation: 1,
+    };
+    ReplicaSetLocator::new(ResourceGeneration(generation), vec![locator("a"), locator("b")])
+}
+
+fn in_set(generation: u64) -> Claim {
+    let set = set(generation);
+    Claim { generation: set.generation(), layout: set.layout(), ..claim() }
+}
+
+fn policy() -> ReplicaPolicy {
+    ReplicaPolicy::new(PlacementPolicy::new()).write_quorum(2)
+}
+
+fn change_to(generation: u64) -> ChangeReplicas {
+    let to = NewReplicas { set: set(generation), policy: policy(), policy_hash: PolicyHash([0; 32]) };
+    ChangeReplicas::new(in_set(1), to, FenceEpoch(1), None)
+}
+
+fn save(expected: u64, nonce: u128) -> Save {
+    Save::new(in_set(1), policy(), set(1), Version(expected), FenceEpoch(1), 8, None, Nonce(nonce))
+}
+
+fn receipt(save: &Save) -> Receipt {
+    Receipt {
+        manifest_digest: [0; 32],
+        payload_bytes: 1,
+        blobs: vec![save.tag()],
+        acknowledged: [0, 1].into(),
+        failures: ReplicaFailures::default(),
+    }
+}
+
+/// Everything that is asked for is on both replicas.
+fn copies(wanted: &[SavedVersion]) -> Copies {
+    let blobs = wanted.iter().flat_map(|saved| saved.blobs.iter());
+    let holders = blobs.map(|blob| (*blob, [0, 1].into())).collect();
+    Copies { holders, failures: ReplicaFailures::default() }
+}
+
+fn register(store: &MemoryMetadataStore) -> Register {
+    let key = claim().key();
+    Register::decode(&key, &store.read(&key).unwrap().unwrap().body).unwrap()
+}
+
+/// A save of the old set on a store that answers at once.
+fn honest_save(store: &MemoryMetadataStore, expected: u64, seed: u128) -> Result<Landed, ReplicatedError> {
+    let mut change = Change::new(save(expected, seed));
+    let (mut event, mut nonce) = (Event::Start, seed);
+    loop {
+        let action = change.step(event, &mut || {
+            nonce += 1;
+            Nonce(nonce)
+        });
+        event = match action {
+            Action::Read(keys) => Event::Read(keys.iter().map(|key| store.read(key)).collect()),
+            Action::Commit(transaction) => Event::Committed(store.commit(&transaction)),
+            Action::Upload => {
+                let receipt = receipt(change.intent_mut());
+                change.intent_mut().uploaded(receipt);
+                Event::Uploaded(Ok(()))
+            }
+            Action::Done(outcome) => return outcome,
+        };
+    }
+}
+
+#[test]
+fn a_change_of_replicas_and_a_save_of_the_old_set_never_pass_each_other_in_any_world() {
+    let (mut saved_before, mut refused) = (0, 0);
+    let count = in_every_world(4, |tape| {
+        let store = MemoryMetadataStore::new();
+        honest_save(&store, 0, 1 << 90).unwrap();
+        let outcomes = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = std::rc::Rc::clone(&outcomes);
+        let competitor = Box::new(move |store: &MemoryMetadataStore| {
+            let generation = register(store).generation;
+            let outcome = honest_save(store, 1, (2 + seen.borrow().len() as u128) << 100);
+            seen.borrow_mut().push((generation, outcome));
+        });
+        let mut world = World { store: store.clone(), in_flight: Vec::new(), tape, competitor, nonce: 0 };
+        let outcome = world.run_with(change_to(2), |change| {
+            let copies = copies(change.wanted());
+            change.copied(copies);
+        });
+        let now = register(&store);
+        let mut versions = 1;
+        for (generation, outcome) in outcomes.borrow().iter() {
+            match outcome {
+                Ok(landed) => {
+                    assert_eq!(*generation, ResourceGeneration(1), "a save of the old set under the new one");
+                    assert_eq!(landed.version, Version(2));
+                    versions += 1;
+                    saved_before += 1;
+                }
+                Err(ReplicatedError::WrongGeneration { .. }) => {
+                    assert_eq!(*generation, ResourceGeneration(2));
+                    refused += 1;
+                }
+                Err(error) => assert!(matches!(error, ReplicatedError::VersionConflict { .. }), "{error}"),
+            }
+        }
+        assert_eq!(now.version, Version(versions), "no version is lost, and none is made");
+        assert_eq!(now.history.len() as u64, versions);
+        let has_moved = now.generation == ResourceGeneration(2);
+        match &outcome {
+            Ok(moved) => assert!(has_moved && moved.version <= now.version),
+            Err(error) if is_certain(&outcome) => assert!(!has_moved, "{error}"),
+            Err(_) => {}
+        }
+        let places: Vec<_> = now.history.iter().map(|saved| saved.acknowledged).collect();
+        assert!(places.iter().all(|places| *places == 0b11), "{places:?}");
+    });
+    assert!(count > 500 && saved_before > 100 && refused > 100, "{count} {saved_before} {refused}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Changes of a whole store of effects: [`EffectsTakeOver`], [`RaiseLowWater`].
+//! Changes of a whole store of effects: [`EffectsTakeOver`], [`RaiseLowWater`], [`ChangeGeneration`].
 
 use fabricbios_core::lease::{FenceEpoch, StaleEpochError};
 
@@ -6,6 +6,7 @@ use super::EffectsClaim;
 use crate::effect_record::EffectsHead;
 use crate::error::ReplicatedError;
 use crate::metadata_store::{Record, RecordKey};
+use crate::names::ResourceGeneration;
 use crate::protocol::change::{Decision, Intent, RingBody, Then};
 use crate::ring::Nonce;
 
@@ -110,5 +111,58 @@ impl Intent for RaiseLowWater {
             puts: vec![(0, Some(head.encode_as(nonce)?))],
             then: Then::Finish(self.low_water),
         })
+    }
+}
+
+/// Moves the store to another generation: who means an older one is refused from then on, and what he has under way is
+/// conditional on a revision that is gone. Effects lie in records only, so nothing is copied.
+#[derive(Debug)]
+pub struct ChangeGeneration {
+    claim: EffectsClaim,
+    keys: [RecordKey; 1],
+    to: ResourceGeneration,
+    epoch: FenceEpoch,
+}
+
+impl ChangeGeneration {
+    /// A change from the claim's generation, by a holder of `epoch`.
+    #[must_use]
+    pub fn new(claim: EffectsClaim, to: ResourceGeneration, epoch: FenceEpoch) -> Self {
+        let keys = [claim.head_key()];
+        Self { claim, keys, to, epoch }
+    }
+}
+
+impl Intent for ChangeGeneration {
+    type Body = EffectsHead;
+    type Output = ResourceGeneration;
+
+    fn keys(&self) -> &[RecordKey] {
+        &self.keys
+    }
+
+    fn decode(&self, first: &Record) -> Result<EffectsHead, ReplicatedError> {
+        EffectsHead::decode(&self.claim.head_key(), &first.body)
+    }
+
+    fn decide(
+        &mut self,
+        first: Option<EffectsHead>,
+        _: &[Option<Record>],
+        nonce: Nonce,
+    ) -> Result<Decision<ResourceGeneration>, ReplicatedError> {
+        let generation = self.to;
+        let is_ours = |head: &EffectsHead| head.schema == self.claim.schema;
+        if first.as_ref().is_some_and(|head| is_ours(head) && head.generation == generation) {
+            return Ok(Decision::Finish(generation));
+        }
+        let (head, _) = self.claim.head(first, self.epoch)?;
+        if generation <= head.generation {
+            let (resource, current) = (self.claim.resource.clone(), head.generation);
+            return Err(ReplicatedError::GenerationNotNew { resource, current, asked: generation });
+        }
+        let head = EffectsHead { generation, ..head };
+        let puts = vec![(0, Some(head.encode_as(nonce)?))];
+        Ok(Decision::Write { puts, then: Then::Finish(generation) })
     }
 }

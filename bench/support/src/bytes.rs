@@ -3,35 +3,40 @@
 use std::fmt;
 use std::str::FromStr;
 
-use grafos_bench_support::three_digits;
+use crate::three_digits;
 
 /// A number of bytes: at least one, at most [`MAX`](ByteSize::MAX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ByteSize(usize);
+pub struct ByteSize(usize);
 
 impl ByteSize {
     /// SQLite takes no blob of more than 10⁹ bytes, and every contender must do every size.
-    pub(crate) const MAX: usize = 512 << 20;
+    pub const MAX: usize = 512 << 20;
 
     const UNITS: [(&'static str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-    pub(crate) const fn of(bytes: usize) -> Self {
+    /// So many.
+    #[must_use]
+    pub const fn of(bytes: usize) -> Self {
         Self(bytes)
     }
 
-    pub(crate) const fn bytes(self) -> usize {
+    /// How many.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
         self.0
     }
 
     /// Without the space, as the command line takes it.
-    pub(crate) fn compact(&self) -> String {
+    #[must_use]
+    pub fn compact(&self) -> String {
         self.to_string().replace(' ', "")
     }
 }
 
 /// Not a size.
 #[derive(Debug)]
-pub(crate) struct BadSize;
+pub struct BadSize;
 
 impl fmt::Display for BadSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +70,8 @@ impl fmt::Display for ByteSize {
 }
 
 /// Three digits and a unit: `1.76 GB/s`, `7.43 MB/s`.
-pub(crate) fn rate(bytes: usize, secs: f64) -> String {
+#[must_use]
+pub fn rate(bytes: usize, secs: f64) -> String {
     let per_sec = per_sec(bytes, secs);
     match per_sec {
         _ if per_sec < 1e9 => format!("{} MB/s", three_digits(per_sec / 1e6)),
@@ -74,14 +80,16 @@ pub(crate) fn rate(bytes: usize, secs: f64) -> String {
 }
 
 /// Bytes per second.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
-pub(crate) fn per_sec(bytes: usize, secs: f64) -> f64 {
+pub fn per_sec(bytes: usize, secs: f64) -> f64 {
     bytes as f64 / secs
 }
 
 /// A count of bytes in MiB, or in KiB where that says more.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
-pub(crate) fn mebibytes(bytes: usize) -> String {
+pub fn mebibytes(bytes: usize) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 1.0 {
         format!("{} KiB", three_digits(mib * 1024.0))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// The processor, the memory and the kernel.
 #[derive(Clone, Debug)]
@@ -45,6 +46,27 @@ impl fmt::Display for Machine {
     }
 }
 
+/// The type of the file system that `dir` lies on, as the system names it.
+///
+/// # Errors
+/// If there is no such directory.
+pub fn file_system_of(dir: &Path) -> io::Result<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    Ok(file_system(&mounts, &dir.canonicalize()?).unwrap_or("unknown").to_owned())
+}
+
+/// The type of the mount that `path` lies on: the longest mount point above it, the last one mounted there.
+fn file_system<'a>(mountinfo: &'a str, path: &Path) -> Option<&'a str> {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        Some((before.split(' ').nth(4)?, after.split(' ').next()?))
+    });
+    mounts
+        .filter(|(point, _)| path.starts_with(point))
+        .max_by_key(|(point, _)| point.len())
+        .map(|(_, kind)| kind)
+}
+
 /// The first value of `name` in a file of `name : value` lines.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
@@ -63,6 +85,21 @@ fn memory_gib(meminfo: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOUNTS: &str = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw\n\
+        23 22 0:5 / /data rw - ext4 /dev/vdb rw\n\
+        24 23 0:6 / /data/fast rw,noatime shared:2 master:1 - xfs /dev/vdc rw\n\
+        25 22 0:7 / /dev/shm rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn the_nearest_mount_point_above_decides() {
+        for (path, kind) in
+            [("/x", "ext4"), ("/data/faster", "ext4"), ("/data/fast/x", "xfs"), ("/dev/shm", "tmpfs")]
+        {
+            assert_eq!(file_system(MOUNTS, Path::new(path)), Some(kind), "{path}");
+        }
+        assert_eq!(file_system("garbage", Path::new("/x")), None);
+    }
 
     #[test]
     fn fields_are_found_by_their_whole_name() {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::no_flush::NoFlush;
 
 mod durable;
+mod kernel;
 mod leases;
 mod no_flush;
 
@@ -30,10 +31,12 @@ fn main() -> ExitCode {
         }
         ["drive", "control"] => without_flush().and_then(|host| durable::drive(&host)),
         ["drive", "leases"] => leases::drive(),
+        ["drive", "kernel"] => kernel::drive(),
         ["check", "durable"] => durable::check(),
         ["check", "leases"] => leases::check(),
+        ["check", "kernel"] => kernel::check(),
         _ => {
-            Err("usage: powercut-child drive durable|buffered|control|leases, or check durable|leases".into())
+            Err("usage: powercut-child drive durable|buffered|control|leases|kernel, or check durable|leases|kernel".into())
         }
     };
     match result {

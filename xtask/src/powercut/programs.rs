@@ -25,6 +25,7 @@ pub(crate) fn workloads(choice: Choice) -> Result<Vec<Box<dyn Workload>>, XtaskE
         (Choice::Durable, ChildMode::Durable),
         (Choice::Buffered, ChildMode::Buffered),
         (Choice::Leases, ChildMode::Leases),
+        (Choice::Kernel, ChildMode::Kernel),
         (Choice::Control, ChildMode::Control),
     ];
     let modes: Vec<_> = modes.into_iter().filter(|(one, _)| is_wanted(*one)).collect();
@@ -44,6 +45,7 @@ pub(crate) fn workload(name: &str) -> Result<Option<Box<dyn Workload>>, XtaskErr
         "durable" => Choice::Durable,
         "buffered" => Choice::Buffered,
         "leases" => Choice::Leases,
+        "kernel" => Choice::Kernel,
         "control" => Choice::Control,
         _ => return Ok(None),
     };

@@ -25,6 +25,8 @@ pub(crate) enum ChildMode {
     Buffered,
     /// Leases a volume, marks it, and releases or drops another, at each step.
     Leases,
+    /// Saves a kernel's checkpoint as a file, and deletes an old one, at each step.
+    Kernel,
     /// As `Durable`, on a host that says it has flushed and has not.
     Control,
 }
@@ -64,6 +66,7 @@ impl Workload for ChildWorkload {
             ChildMode::Durable => "durable",
             ChildMode::Buffered => "buffered",
             ChildMode::Leases => "leases",
+            ChildMode::Kernel => "kernel",
             ChildMode::Control => "control",
         }
     }
@@ -95,7 +98,10 @@ impl Workload for ChildWorkload {
 
     fn check(&self, home: &Path, place: &Place<'_>) -> Result<Result<Vec<Found>, String>, XtaskError> {
         // Whoever looks has no reason to leave flushes out.
-        let what = if self.mode == ChildMode::Leases { "leases" } else { "durable" };
+        let what = match self.mode {
+            ChildMode::Leases | ChildMode::Kernel => self.name(),
+            ChildMode::Durable | ChildMode::Buffered | ChildMode::Control => "durable",
+        };
         let lines = match place.lines_of(self.name(), self.run(home, "check", what))? {
             Ok(lines) => lines,
             Err(message) => return Ok(Err(message)),

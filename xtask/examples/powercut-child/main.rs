@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::no_flush::NoFlush;
 
 mod durable;
+mod kernel;
 mod leases;
 mod no_flush;
 mod replicated;
@@ -32,13 +33,15 @@ fn main() -> ExitCode {
         }
         ["drive", "control"] => without_flush().and_then(|host| durable::drive(&host)),
         ["drive", "leases"] => leases::drive(),
+        ["drive", "kernel"] => kernel::drive(),
         ["drive", "replicated"] => replicated::drive(true),
         ["drive", "unsynced"] => replicated::drive(false),
         ["check", "durable"] => durable::check(),
         ["check", "leases"] => leases::check(),
+        ["check", "kernel"] => kernel::check(),
         ["check", "replicated"] => replicated::check(),
-        _ => Err("usage: powercut-child drive durable|buffered|control|leases|replicated|unsynced, \
-                  or check durable|leases|replicated"
+        _ => Err("usage: powercut-child drive durable|buffered|control|leases|kernel|replicated|unsynced, \
+                  or check durable|leases|kernel|replicated"
             .into()),
     };
     match result {

@@ -24,6 +24,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Kernel checkpoints: encode, decode, digest, save, load, deltas and compression, beside ringkernel-core.
+    #[command(disable_help_flag = true)]
+    Kernel {
+        /// Passed on to the benchmark; `--quick` for a short look, `--help` for all of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// The virtual machine for PTX: instructions a second on one core and on two, beside plain Rust.
     #[command(disable_help_flag = true)]
     Ptx {
@@ -52,6 +59,7 @@ enum Bench {
 pub(crate) fn bench(args: &BenchArgs) -> Result<(), XtaskError> {
     let (step, package, args) = match &args.what {
         Bench::Durable { args } => ("benchmark of Durable<T>", "grafos-bench-durable", args),
+        Bench::Kernel { args } => ("benchmark of kernel checkpoints", "grafos-bench-kernel", args),
         Bench::Ptx { args } => ("benchmark of PTX on the processor", "grafos-bench-ptx", args),
         Bench::Replicated { args } => {
             ("benchmark of replicated checkpoints", "grafos-bench-replicated", args)

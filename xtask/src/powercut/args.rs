@@ -38,6 +38,8 @@ pub(crate) enum Choice {
     Buffered,
     /// Volumes leased, released and dropped.
     Leases,
+    /// Checkpoints of a kernel as files, the oldest deleted, in lock-step.
+    Kernel,
     /// As `durable`, with every flush left out: must be seen to lose.
     Control,
     /// A replicated checkpoint and the effects of its steps, on the embedded engine.

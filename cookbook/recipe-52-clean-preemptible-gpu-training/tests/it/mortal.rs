@@ -195,6 +195,10 @@ impl PayloadReplica for MortalReplica {
     fn delete(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
         self.life.run(|| self.inner.delete(space, tag))
     }
+
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        self.life.run(|| self.inner.make_durable(space, tag))
+    }
 }
 
 #[derive(Debug)]
@@ -206,6 +210,10 @@ struct MortalWriter {
 impl BlobWriter for MortalWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.life.run(|| self.inner.write(bytes))
+    }
+
+    fn stage(&mut self) -> Result<(), StoreError> {
+        self.life.run(|| self.inner.stage())
     }
 
     fn finish(self: Box<Self>) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod golden;
 mod history;
+mod inspect;
 mod observability;
 mod partial;
 mod sizes;

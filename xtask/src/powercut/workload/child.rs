@@ -25,6 +25,8 @@ pub(crate) enum ChildMode {
     Buffered,
     /// Leases a volume, marks it, and releases or drops another, at each step.
     Leases,
+    /// Saves a kernel's checkpoint as a file, and deletes an old one, at each step.
+    Kernel,
     /// As `Durable`, on a host that says it has flushed and has not.
     Control,
     /// A replicated checkpoint and the effects of its steps.
@@ -78,6 +80,7 @@ impl Workload for ChildWorkload {
             ChildMode::Durable => "durable",
             ChildMode::Buffered => "buffered",
             ChildMode::Leases => "leases",
+            ChildMode::Kernel => "kernel",
             ChildMode::Control => "control",
             ChildMode::Replicated => "replicated",
             ChildMode::Unsynced => "unsynced",
@@ -117,7 +120,7 @@ impl Workload for ChildWorkload {
         // Whoever looks has no reason to leave flushes out.
         let what = match self.mode {
             ChildMode::Durable | ChildMode::Buffered | ChildMode::Control => "durable",
-            ChildMode::Leases => "leases",
+            ChildMode::Leases | ChildMode::Kernel => self.name(),
             ChildMode::Replicated | ChildMode::Unsynced => "replicated",
         };
         let lines = match place.lines_of(self.name(), self.run(home, "check", what))? {

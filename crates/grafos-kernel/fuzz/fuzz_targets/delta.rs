@@ -1,0 +1,5 @@
+//! Feeds bytes to [`grafos_kernel_fuzz::delta`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| grafos_kernel_fuzz::delta(bytes));

@@ -43,6 +43,8 @@ const RULES: &[Rule<TestedPayloadReplica>] = rules![
         a_repair_takes_the_place_of_what_was_there,
         of_two_writers_of_one_tag_one_wins,
         a_blob_gets_no_longer_than_was_said,
+        what_is_only_staged_leaves_nothing,
+        only_a_blob_that_is_there_can_be_made_durable,
     },
     listing::{
         a_list_is_in_the_order_of_tags,

@@ -23,6 +23,8 @@ pub(crate) enum Flaw {
     RepairsDeleteFirst,
     LastFinisherWins,
     ForgetsWhatWasSaid,
+    StagingFinishes,
+    MakesDurableWhatIsNotThere,
     ListsByFirstDigit,
     ListsAlwaysFromTheStart,
     ListsAll,
@@ -196,6 +198,13 @@ impl PayloadReplica for BrokenReplica {
         }
         Ok(())
     }
+
+    fn make_durable(&self, space: &BlobSpace, tag: &BlobTag) -> Result<(), StoreError> {
+        if self.has(Flaw::MakesDurableWhatIsNotThere) {
+            return Ok(());
+        }
+        self.len_bytes(space, tag).map(drop)
+    }
 }
 
 #[derive(Debug)]
@@ -245,6 +254,13 @@ impl BlobWriter for BrokenWriter {
         self.bytes.extend_from_slice(bytes);
         if self.replica.has(Flaw::WritersShareABuffer) {
             lock(&self.replica.disk.buffer).extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self) -> Result<(), StoreError> {
+        if self.replica.has(Flaw::StagingFinishes) {
+            self.show();
         }
         Ok(())
     }

@@ -71,6 +71,8 @@ fn every_rule_for_replicas_is_seen_broken_by_a_replica_that_breaks_it() {
         (Flaw::RepairsDeleteFirst, "a_repair_takes_the_place_of_what_was_there"),
         (Flaw::LastFinisherWins, "of_two_writers_of_one_tag_one_wins"),
         (Flaw::ForgetsWhatWasSaid, "a_blob_gets_no_longer_than_was_said"),
+        (Flaw::StagingFinishes, "what_is_only_staged_leaves_nothing"),
+        (Flaw::MakesDurableWhatIsNotThere, "only_a_blob_that_is_there_can_be_made_durable"),
         (Flaw::ListsByFirstDigit, "a_list_is_in_the_order_of_tags"),
         (Flaw::ListsAlwaysFromTheStart, "a_list_goes_on_behind_a_tag"),
         (Flaw::ListsAll, "a_list_gives_no_more_than_its_limit"),

@@ -1,7 +1,8 @@
 //! [`DirectoryWriter`]: one blob on its way to its name.
 //!
 //! Invariant: after a write or a sync has failed, the blob is lost: what a file holds after a failed sync can't be
-//! known, and a second sync would not tell.
+//! known, and a second sync would not tell. A new blob that has its name and is not durable loses it again with its
+//! writer.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
 use super::temporary::Temporary;
-use crate::embedded::dir::Dir;
+use crate::embedded::dir::{Dir, is_same};
 use crate::error::StoreError;
 use crate::payload_replica::BlobWriter;
 
@@ -34,8 +35,8 @@ pub(super) struct DirectoryWriter {
     replaces: bool,
     /// How long the file was made in advance.
     reserved_bytes: u64,
-    /// It has its name.
-    is_published: bool,
+    /// It is new, has its name, and is not known to be durable.
+    is_only_staged: bool,
     is_lost: bool,
 }
 
@@ -62,7 +63,7 @@ impl DirectoryWriter {
             max_bytes,
             replaces,
             reserved_bytes,
-            is_published: false,
+            is_only_staged: false,
             is_lost: false,
         })
     }
@@ -101,7 +102,7 @@ impl DirectoryWriter {
 
     /// Writes what is left, cuts off what was reserved and not used, and gives a new blob its name.
     fn complete(&mut self) -> Result<(), StoreError> {
-        if self.is_published {
+        if self.is_only_staged {
             return Ok(());
         }
         self.write_buffer()?;
@@ -123,16 +124,22 @@ impl DirectoryWriter {
         if !self.temporary.publish(&self.space, &self.name)? {
             return Err(StoreError::AlreadyExists { what: self.what() });
         }
-        self.is_published = true;
+        self.is_only_staged = true;
         Ok(())
     }
 
-    fn sync_new(&self) -> Result<(), StoreError> {
-        self.sync().and_then(|()| self.space.sync()).inspect_err(|_| {
-            // What was not synced is not to be found: a later sync would not tell that this one failed. If this fails
-            // too, digests tell.
-            let _ = self.space.remove_file(&self.name);
-        })
+    fn sync_new(&mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        self.space.sync()?;
+        self.is_only_staged = false;
+        Ok(())
+    }
+
+    fn take_name_back(&self) -> Result<(), StoreError> {
+        match self.space.stat(&self.name)? {
+            Some(stat) if is_same(&stat, self.temporary.file()) => self.space.remove_file(&self.name),
+            _ => Ok(()),
+        }
     }
 
     /// Synced first: the name may be that of a good blob.
@@ -169,6 +176,16 @@ impl BlobWriter for DirectoryWriter {
     fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
         self.stage()?;
         if self.replaces { self.publish_over() } else { self.sync_new() }
+    }
+}
+
+impl Drop for DirectoryWriter {
+    fn drop(&mut self) {
+        if self.is_only_staged {
+            // What was not synced is not to be found: a later sync would not tell that this one failed. If this fails
+            // too, digests tell.
+            let _ = self.take_name_back();
+        }
     }
 }
 

@@ -98,3 +98,29 @@ pub(super) fn a_blob_gets_no_longer_than_was_said(tested: &TestedPayloadReplica)
     ensure!(!is_seen(replica)?, "it is seen");
     Ok(())
 }
+
+pub(super) fn what_is_only_staged_leaves_nothing(tested: &TestedPayloadReplica) -> Checked {
+    let replica = tested.replica.as_ref();
+    let mut dropped = replica.create(&space(), &tag(1, 1, 7), Some(6))?;
+    dropped.write(b"staged")?;
+    dropped.stage()?;
+    drop(dropped);
+    ensure!(!is_seen(replica)?, "a blob is seen whose writer was dropped after it had staged");
+    let mut writer = replica.create(&space(), &tag(1, 1, 7), Some(8))?;
+    writer.write(b"finished")?;
+    writer.stage()?;
+    writer.finish()?;
+    ensure_eq!(all_of(replica, &tag(1, 1, 7))?, b"finished", "the blob that was staged and then finished");
+    Ok(())
+}
+
+pub(super) fn only_a_blob_that_is_there_can_be_made_durable(tested: &TestedPayloadReplica) -> Checked {
+    let replica = tested.replica.as_ref();
+    let missing = replica.make_durable(&space(), &tag(1, 1, 7));
+    ensure_error!(missing, StoreError::NotFound { .. }, "making durable what was never written");
+    put(replica, &tag(1, 1, 7), b"here")?;
+    replica.make_durable(&space(), &tag(1, 1, 7))?;
+    (tested.reopen)().make_durable(&space(), &tag(1, 1, 7))?;
+    ensure_eq!(all_of(replica, &tag(1, 1, 7))?, b"here", "the blob after it was made durable");
+    Ok(())
+}

@@ -5,6 +5,7 @@
 
 mod attention;
 mod bfloat;
+mod fdtd;
 mod functions;
 mod half;
 mod histogram;
@@ -30,6 +31,7 @@ type Make = fn() -> Vec<Case>;
 const ALL: &[(&str, Make)] = &[
     ("attention", attention::cases),
     ("bfloat", bfloat::cases),
+    ("fdtd", fdtd::cases),
     ("functions", functions::cases),
     ("half", half::cases),
     ("histogram", histogram::cases),

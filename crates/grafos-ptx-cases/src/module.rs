@@ -67,9 +67,9 @@ macro_rules! made_of_all {
             $variant,
             $folder,
             [
-                "attention", "bfloat", "functions", "half", "histogram", "layer_norm", "matmul", "optimizer",
-                "philox", "print", "radix", "reduce", "scan", "softmax", "stencil", "table", "train_step",
-                "vector", "warp",
+                "attention", "bfloat", "fdtd", "functions", "half", "histogram", "layer_norm", "matmul",
+                "optimizer", "philox", "print", "radix", "reduce", "scan", "softmax", "stencil", "table",
+                "train_step", "vector", "warp",
             ]
         );
     };

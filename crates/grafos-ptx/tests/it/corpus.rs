@@ -134,6 +134,7 @@ macro_rules! corpus {
 corpus! {
     attention_is_near_the_reference: "attention",
     bfloat16_is_bit_exact: "bfloat",
+    waves_are_bit_exact_and_stop_between_steps: "fdtd",
     functions_are_called_with_their_parameters: "functions",
     halves_are_bit_exact: "half",
     histograms_count_every_element: "histogram",

@@ -1,4 +1,4 @@
-//! [`Event`]: what a run tells. The words for people are in [`report`](crate::report).
+//! [`Event`]: what a run tells. The words for people are elsewhere.
 
 use serde::{Deserialize, Serialize};
 

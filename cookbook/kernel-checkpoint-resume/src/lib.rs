@@ -12,7 +12,7 @@ pub mod event;
 pub mod home;
 pub mod picture;
 mod reference;
-pub mod report;
+mod report;
 mod run;
 mod signals;
 mod simulation;

@@ -13,7 +13,7 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    const TEMPLATE: &str = "{wide_bar} step {pos} of {len}, {per_sec}, {eta} left{msg}";
+    const TEMPLATE: &str = "{wide_bar} step {pos} of {len}, {eta} left{msg}";
 
     pub(super) fn new(output: Output) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());

@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use cookbook_kernel_checkpoint_resume::energy::energy;
-use cookbook_kernel_checkpoint_resume::{REGIONS, Reference, Simulation, Wave};
+use cookbook_kernel_checkpoint_resume::{REGIONS, Reference, RunError, Simulation, Wave};
+use grafos_kernel::checkpoint::ChunkType;
 use grafos_std::gpu::GpuBuilder;
 use grafos_std::host::LocalHost;
 
@@ -21,6 +22,23 @@ fn on_a_device(simulation: Simulation, steps: u64) -> [Vec<u8>; 2] {
     assert_eq!(samples.iter().map(|sample| sample.step).collect::<Vec<_>>(), Vec::from_iter(1..=steps));
     let checkpoint = wave.snapshot().unwrap().into_checkpoint().unwrap();
     REGIONS.map(|region| checkpoint.region(region).unwrap().unwrap().data.clone())
+}
+
+#[test]
+fn a_state_that_was_computed_with_other_parameters_is_not_gone_on_from() {
+    let simulation = Simulation { size: 8 };
+    let home = tempfile::tempdir().unwrap();
+    let host = LocalHost::builder().home(home.path()).open().unwrap();
+    let lease = GpuBuilder::new().on(&host).min_vram(Wave::vram_bytes(simulation)).acquire().unwrap();
+    let mut wave = Wave::new(&lease, simulation).unwrap();
+    wave.begin().unwrap();
+    let good = wave.snapshot().unwrap().into_checkpoint().unwrap();
+    let mut other = good.clone();
+    let control = other.chunks.iter_mut().find(|chunk| chunk.chunk_type() == Some(ChunkType::ControlBlock));
+    control.unwrap().data[64 + 24] ^= 1; // the last bit of k
+    let refused = wave.restore(&other).unwrap_err();
+    assert!(matches!(refused, RunError::OtherParameters { step: 0 }), "{refused}");
+    wave.restore(&good).unwrap();
 }
 
 fn bits(field: &[f32]) -> Vec<u8> {

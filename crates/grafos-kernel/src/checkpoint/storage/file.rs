@@ -88,7 +88,7 @@ impl FileStorage {
     /// Saves a checkpoint that is never whole in memory: `fill` writes its chunks, the rest is as in
     /// [`save`](CheckpointStorage::save).
     ///
-    /// `fill` answers with errors of its own; those of the writer come as [`CheckpointError`].
+    /// `fill` answers with errors of its own; those of the writer come as [`CheckpointError`](crate::checkpoint::CheckpointError).
     ///
     /// # Errors
     ///

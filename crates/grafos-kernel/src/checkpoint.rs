@@ -79,7 +79,7 @@ pub use reader::CheckpointReader;
 pub use storage::ReplicatedStorage;
 pub use storage::{
     CheckpointStorage, FileStorage, MAX_STORED_NAME_BYTES, MemoryStorage, NameProblem, StorageError,
-    StoredCheckpoint,
+    StoredCheckpoint, StreamError,
 };
 pub use writer::{CheckpointWriter, ChunkWriter, Written};
 

@@ -6,6 +6,7 @@
 mod attention;
 mod bfloat;
 mod digits;
+mod fdtd;
 mod functions;
 mod half;
 mod histogram;
@@ -32,6 +33,7 @@ const ALL: &[(&str, Make)] = &[
     ("attention", attention::cases),
     ("bfloat", bfloat::cases),
     ("digits", digits::cases),
+    ("fdtd", fdtd::cases),
     ("functions", functions::cases),
     ("half", half::cases),
     ("histogram", histogram::cases),

@@ -67,7 +67,7 @@ macro_rules! made_of_all {
             $variant,
             $folder,
             [
-                "attention", "bfloat", "digits", "functions", "half", "histogram", "layer_norm", "matmul",
+                "attention", "bfloat", "digits", "fdtd", "functions", "half", "histogram", "layer_norm", "matmul",
                 "optimizer", "philox", "print", "radix", "reduce", "scan", "softmax", "stencil", "table",
                 "train_step", "vector", "warp",
             ]

@@ -76,8 +76,9 @@ pub(super) fn report(
     let file_bytes = source.len_bytes().map_err(|source| CheckpointError::Read { offset: 0, source })?;
     let mut header = [0; 64];
     let header = source.read_exact_at(0, &mut header).is_ok().then(|| CheckpointHeader::from_bytes(&header));
-    // There is no limit: chunks are read in pieces.
-    match CheckpointReader::open_with(source, &Limits::none()) {
+    // The state has no limit: chunks are read in pieces.
+    let limits = Limits { state_bytes: u64::MAX, ..Limits::default() };
+    match CheckpointReader::open_with(source, &limits) {
         Ok(reader) => Ok(CheckpointReport::Opened(Box::new(Opened::of(reader, path)))),
         Err(fault) if is_damage(&fault) => Ok(CheckpointReport::Closed(Closed { file_bytes, header, fault })),
         Err(error) => Err(error),

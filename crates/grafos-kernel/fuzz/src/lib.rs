@@ -20,7 +20,7 @@ pub fn decode(bytes: &[u8]) {
 }
 
 fn decode_as_it_is(bytes: &[u8]) {
-    let limits = Limits { state_bytes: STATE_BYTES };
+    let limits = Limits { state_bytes: STATE_BYTES, ..Limits::default() };
     let checkpoint = match Checkpoint::decode(bytes, &limits) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return assert!(said(&error).len() < 500),

@@ -71,7 +71,7 @@ impl<R: ReadAt> CheckpointReader<R> {
         header.validate()?;
         expect_field("reserved bytes", 56, 0, u64_at(&bytes, 56))?;
         let index = if header.version == CHECKPOINT_VERSION_1 {
-            v1::open(&source, header, file_bytes)?
+            v1::open(&source, header, file_bytes, limits)?
         } else {
             v2::open(&source, &bytes, header, file_bytes, limits)?
         };

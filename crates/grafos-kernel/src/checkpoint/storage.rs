@@ -17,7 +17,7 @@ use super::read_at::ReadAt;
 use super::reader::CheckpointReader;
 use super::{Checkpoint, Limits};
 
-pub use error::{NameProblem, StorageError};
+pub use error::{NameProblem, StorageError, StreamError};
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
 pub use name::MAX_STORED_NAME_BYTES;

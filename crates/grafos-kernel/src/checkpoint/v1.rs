@@ -21,6 +21,7 @@ use super::digest::SEGMENT_BYTES;
 use super::error::CheckpointError;
 use super::header::{CheckpointHeader, HEADER_BYTES, HEADER_SIZE_IN_VERSION_1, MAX_CHECKPOINT_SIZE};
 use super::index::{ChunkInfo, Index, expect_field};
+use super::limits::Limits;
 use super::metadata::CheckpointMetadata;
 use super::reader::read;
 use super::{Checkpoint, ReadAt};
@@ -66,6 +67,7 @@ pub(super) fn open(
     source: &impl ReadAt,
     header: CheckpointHeader,
     file_bytes: u64,
+    limits: &Limits,
 ) -> Result<Index, CheckpointError> {
     check_header(&header, file_bytes)?;
     check_crc(source, header.checksum, file_bytes)?;
@@ -74,6 +76,8 @@ pub(super) fn open(
     let mut len = [0; 4];
     read(source, file_bytes, at, &mut len)?;
     let len = u64::from(u32::from_le_bytes(len));
+    let table = u64::from(header.chunk_count) * CHUNK_HEADER_BYTES as u64;
+    limits.check_index(len.saturating_add(table), at)?;
     at += 4;
     let mut metadata = vec![0; usize_of(fits(at, len, file_bytes)?)];
     read(source, file_bytes, at, &mut metadata)?;

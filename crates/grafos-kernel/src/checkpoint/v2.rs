@@ -1,11 +1,12 @@
 //! Version 2, read: from the end. The footer says where the index lies, the index where everything else does.
 //!
-//! Invariant: footer, index and header are believed only after their digests have been checked, in this order.
+//! Invariants: footer, index and header are believed only after their digests have been checked, in this order; for an
+//! index that is larger than the limits nothing is allocated.
 
 use super::ReadAt;
 use super::bytes::align_up;
 use super::error::{CheckpointError, Part};
-use super::footer::{FOOTER_BYTES, Footer};
+use super::footer::{FOOTER_BYTES, Footer, INDEX_BYTES_AT};
 use super::header::{CheckpointHeader, HEADER_BYTES};
 use super::index::{self, Index, Place, expect_field};
 use super::limits::{Limits, zeros};
@@ -38,6 +39,7 @@ pub(super) fn open(
     read(source, file_bytes, footer_at, &mut bytes)?;
     let footer = Footer::parse(&bytes, footer_at, file_bytes)?;
 
+    limits.check_index(footer.index_bytes, footer_at + INDEX_BYTES_AT as u64)?;
     let mut bytes = zeros(footer.index_bytes)?;
     read(source, file_bytes, footer.index_offset, &mut bytes)?;
     let root = root_of(header_bytes, &bytes);

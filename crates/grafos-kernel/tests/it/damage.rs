@@ -1,7 +1,9 @@
 //! Every bit of a small file flipped, and every length that it can be cut to: found, with the place.
 
+use std::io;
+
 use grafos_kernel::checkpoint::{
-    Checkpoint, CheckpointError, CheckpointReader, Compression, DeltaOptions, Limits, WriteOptions,
+    Checkpoint, CheckpointError, CheckpointReader, Compression, DeltaOptions, Limits, ReadAt, WriteOptions,
 };
 
 use crate::samples::{compressions, noise, packed, small, small_and_later};
@@ -105,7 +107,7 @@ fn damage_in_one_segment_costs_that_segment_only() {
     for found in [
         reader.read_range(4, 1 << 20, &mut page),
         reader.read_chunk(4).map(drop),
-        reader.copy_chunk(4, &mut std::io::sink()),
+        reader.copy_chunk(4, &mut io::sink()),
         reader.verify(),
         reader.read_all().map(drop),
     ] {
@@ -129,10 +131,81 @@ fn a_bomb_is_refused_by_what_it_promises() {
         .encode(&options)
         .unwrap();
     assert!(bomb.len() < 32 << 10, "{}", bomb.len());
-    match CheckpointReader::open_with(&bomb, &Limits { state_bytes: 100 << 20 }) {
+    match CheckpointReader::open_with(&bomb, &Limits { state_bytes: 100 << 20, ..Limits::default() }) {
         Err(CheckpointError::TooLarge { what: "state", limit, found, .. }) => {
             assert_eq!((limit, found), (100 << 20, 128 << 20));
         }
         other => panic!("{:?}", other.map(drop)),
+    }
+}
+
+/// A file with a hole: its first and last bytes are there, and zeros between them that nobody has stored.
+struct Holes {
+    header: Vec<u8>,
+    footer: Vec<u8>,
+    len: u64,
+}
+
+impl ReadAt for Holes {
+    fn len_bytes(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        // A reader that believes the footer is not to fill the memory of whoever tests it.
+        if into.len() > 4096 {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let footer_at = self.len - self.footer.len() as u64;
+        for (at, to) in (offset..).zip(into) {
+            let stored = match at.checked_sub(footer_at) {
+                Some(at) => self.footer.get(usize::try_from(at).unwrap()),
+                None => usize::try_from(at).ok().and_then(|at| self.header.get(at)),
+            };
+            *to = stored.copied().unwrap_or(0);
+        }
+        Ok(())
+    }
+}
+
+/// Its footer claims an index as long as the file, which is as long as anybody likes and takes no room on a disk.
+#[test]
+fn an_index_that_is_larger_than_the_limits_is_refused_before_anything_is_allocated_for_it() {
+    const TIB: u64 = 1 << 40;
+    let good = small().to_bytes();
+    let mut footer = good[good.len() - 128..].to_vec();
+    let index_bytes = TIB - 4096 - 128;
+    footer[16..24].copy_from_slice(&TIB.to_le_bytes());
+    footer[24..32].copy_from_slice(&4096_u64.to_le_bytes());
+    footer[32..40].copy_from_slice(&index_bytes.to_le_bytes());
+    let digest = blake3::hash(&footer[..96]);
+    footer[96..].copy_from_slice(digest.as_bytes());
+    let file = Holes { header: good[..64].to_vec(), footer, len: TIB };
+    match CheckpointReader::open(&file) {
+        Err(CheckpointError::TooLarge { what: "index", offset, limit, found }) => {
+            assert_eq!((offset, limit, found), (TIB - 128 + 32, 64 << 20, index_bytes));
+        }
+        other => panic!("{:?}", other.map(drop)),
+    }
+}
+
+#[test]
+fn the_limit_of_the_index_is_exact_in_both_versions() {
+    let checkpoint = small();
+    let good = checkpoint.to_bytes();
+    let at = good.len() - 128 + 32;
+    let in_version_2 = u64::from_le_bytes(good[at..at + 8].try_into().unwrap());
+    let in_version_1 = (checkpoint.metadata.to_bytes().len() + 32 * checkpoint.chunks.len()) as u64;
+    for (file, exact) in [(good, in_version_2), (checkpoint.to_bytes_v1().unwrap(), in_version_1)] {
+        let open = |index_bytes| {
+            CheckpointReader::open_with(&file, &Limits { index_bytes, ..Limits::default() }).map(drop)
+        };
+        assert!(open(exact).is_ok());
+        match open(exact - 1) {
+            Err(CheckpointError::TooLarge { what: "index", limit, found, .. }) => {
+                assert_eq!((limit, found), (exact - 1, exact));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use fabricbios_core::recovery::Recovery;
 use grafos_kernel::checkpoint::{
-    Checkpoint, CheckpointBuilder, CheckpointReader, CheckpointableKernel, ChunkType, DataChunk, Kind,
-    WriteOptions,
+    Checkpoint, CheckpointBuilder, CheckpointReader, CheckpointStorage, CheckpointableKernel, ChunkType,
+    DataChunk, FileStorage, Kind, StreamError, WriteOptions,
 };
 use grafos_kernel::persistent::{KernelError, PersistentKernel, PersistentKernelBuilder, Queue};
 use grafos_std::FabricError;
@@ -213,6 +213,29 @@ fn open_gate(machine: &Machine) {
     let mut staged = flag.lock().unwrap().take().unwrap();
     staged[0] = 1;
     session.copy_from_staging(beside, kernel.memory("halos").unwrap(), 0, staged, 4).unwrap().wait().unwrap();
+}
+
+#[test]
+fn a_snapshot_is_streamed_into_a_file_and_back_or_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::new(dir.path());
+    let machine = Machine::new();
+    machine.kernel.run_until(100).unwrap();
+    machine.submit(5);
+    let snapshot = machine.kernel.snapshot().unwrap();
+    let metadata = snapshot.metadata().unwrap();
+    storage.save_streamed("five", &metadata, |writer| snapshot.write_chunks(writer)).unwrap();
+    let mut other = Machine::new();
+    other.kernel.restore_from(&storage.open("five").unwrap()).unwrap();
+    assert_eq!(other.count(), 5);
+
+    let snapshot = machine.kernel.snapshot().unwrap();
+    let metadata = snapshot.metadata().unwrap();
+    machine.host.revoke(machine.lease.lease_id()).unwrap();
+    let error = storage.save_streamed("six", &metadata, |writer| snapshot.write_chunks(writer)).unwrap_err();
+    assert!(matches!(error, StreamError::Fill(KernelError::Fabric(FabricError::Revoked { .. }))), "{error}");
+    assert_eq!(error.recovery(), Recovery::Reacquire);
+    assert_eq!(storage.list().unwrap(), ["five"]);
 }
 
 /// A sink that takes the lease away when it has seen so many bytes.

@@ -156,7 +156,7 @@ fn sizes_in_headers_are_those_of_the_data() {
 fn a_compressed_state_needs_room_within_the_limits() {
     let checkpoint = CheckpointBuilder::new("k", "t").device_memory("a", vec![0; 4 * MIB]).build();
     let bytes = checkpoint.encode(&packed(Compression::zstd())).unwrap();
-    let limits = |state_bytes| Limits { state_bytes };
+    let limits = |state_bytes| Limits { state_bytes, ..Limits::default() };
     assert!(bytes.len() < 4096);
     assert!(Checkpoint::decode(&bytes, &limits(4 << 20)).is_ok());
     match Checkpoint::decode(&bytes, &limits((4 << 20) - 1)) {

@@ -135,6 +135,7 @@ corpus! {
     attention_is_near_the_reference: "attention",
     bfloat16_is_bit_exact: "bfloat",
     a_training_step_of_a_network_is_bit_exact: "digits",
+    waves_are_bit_exact_and_stop_between_steps: "fdtd",
     functions_are_called_with_their_parameters: "functions",
     halves_are_bit_exact: "half",
     histograms_count_every_element: "histogram",

@@ -78,7 +78,7 @@ impl Link {
 
 fn open(path: &Path) -> Result<CheckpointReader<File>, CheckpointError> {
     let file = File::open(path).map_err(|source| CheckpointError::Read { offset: 0, source })?;
-    CheckpointReader::open_with(file, &Limits::none())
+    CheckpointReader::open_with(file, &Limits { state_bytes: u64::MAX, ..Limits::default() })
 }
 
 /// The other checkpoints of a directory.

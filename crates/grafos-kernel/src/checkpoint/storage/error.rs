@@ -7,6 +7,7 @@ use fabricbios_core::lease::FenceEpoch;
 use fabricbios_core::recovery::Recovery;
 
 use crate::checkpoint::CheckpointError;
+use crate::persistent::KernelError;
 
 /// Why a storage could not do what it was asked. Nothing has changed, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +145,46 @@ impl StorageError {
             Self::Checkpoint { source, .. } => source.recovery() == Recovery::RestoreElsewhere,
             Self::Backend { recovery, .. } => *recovery == Recovery::RestoreElsewhere,
             _ => false,
+        }
+    }
+}
+
+/// Why a checkpoint that is written piece by piece was not saved. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError<E: Error + 'static> {
+    /// The storage.
+    #[error(transparent)]
+    Storage(StorageError),
+
+    /// Whoever was to give the pieces.
+    #[error(transparent)]
+    Fill(E),
+}
+
+impl<E: Error + 'static> From<StorageError> for StreamError<E> {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl StreamError<CheckpointError> {
+    /// What the caller can do.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::Storage(error) => error.recovery(),
+            Self::Fill(error) => error.recovery(),
+        }
+    }
+}
+
+impl StreamError<KernelError> {
+    /// What the caller can do.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::Storage(error) => error.recovery(),
+            Self::Fill(error) => error.recovery(),
         }
     }
 }

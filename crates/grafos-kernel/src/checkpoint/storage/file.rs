@@ -14,21 +14,21 @@
 //! Invariants: a file with the name of a checkpoint is never written to; what this crate has not made is not changed or
 //! removed, and no link is followed out of the directory.
 
+use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dir::{Change, Dir, Watch, io_error, is_file};
-use super::error::StorageError;
+use super::error::{StorageError, StreamError};
 use super::name::checked;
-use super::sink::{Pieces, Sink};
+use super::sink::{Noting, Pieces, Sink};
 use super::temporary::{Temporary, sweep};
 use super::{CheckpointStorage, StoredCheckpoint};
 use crate::checkpoint::read_at::ReadAt;
 use crate::checkpoint::{
-    Checkpoint, CheckpointError, CheckpointMetadata, CheckpointReader, CheckpointWriter, Limits,
-    WriteOptions, Written,
+    Checkpoint, CheckpointMetadata, CheckpointReader, CheckpointWriter, Limits, WriteOptions, Written,
 };
 
 /// What the name of a checkpoint's file ends with.
@@ -88,9 +88,12 @@ impl FileStorage {
     /// Saves a checkpoint that is never whole in memory: `fill` writes its chunks, the rest is as in
     /// [`save`](CheckpointStorage::save).
     ///
+    /// `fill` answers with errors of its own; those of the writer come as [`CheckpointError`](crate::checkpoint::CheckpointError).
+    ///
     /// # Errors
     ///
-    /// As [`save`](CheckpointStorage::save); what `fill` answers is [`Checkpoint`](StorageError::Checkpoint).
+    /// [`Storage`](StreamError::Storage) as in [`save`](CheckpointStorage::save), also where it is the disk that has failed
+    /// `fill`; else [`Fill`](StreamError::Fill).
     ///
     /// ```
     /// use grafos_kernel::checkpoint::{CheckpointMetadata, ChunkLabel, CheckpointStorage, FileStorage};
@@ -107,24 +110,25 @@ impl FileStorage {
     /// assert_eq!(storage.open("a")?.state_bytes(), 4000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn save_streamed(
+    pub fn save_streamed<E: Error + 'static>(
         &self,
         name: &str,
         metadata: &CheckpointMetadata,
-        fill: impl FnOnce(&mut CheckpointWriter<&mut dyn Write>) -> Result<(), CheckpointError>,
-    ) -> Result<Written, StorageError> {
+        fill: impl FnOnce(&mut CheckpointWriter<&mut dyn Write>) -> Result<(), E>,
+    ) -> Result<Written, StreamError<E>> {
+        let of_writer = |source| StreamError::Storage(StorageError::of_checkpoint(name, source));
         self.write(name, |sink| {
-            let mut writer = CheckpointWriter::new(sink, metadata, &self.options)?;
-            fill(&mut writer)?;
-            writer.finish().map(|(_, written)| written)
+            let mut writer = CheckpointWriter::new(sink, metadata, &self.options).map_err(of_writer)?;
+            fill(&mut writer).map_err(StreamError::Fill)?;
+            writer.finish().map(|(_, written)| written).map_err(of_writer)
         })
     }
 
-    fn write(
+    fn write<E: From<StorageError>>(
         &self,
         name: &str,
-        produce: impl FnOnce(&mut dyn Write) -> Result<Written, CheckpointError>,
-    ) -> Result<Written, StorageError> {
+        produce: impl FnOnce(&mut dyn Write) -> Result<Written, E>,
+    ) -> Result<Written, E> {
         let file_name = file_name(name)?;
         let dir = Dir::open_or_new(&self.base_path, &self.watch)?;
         if !self.is_swept.swap(true, Ordering::Relaxed) {
@@ -133,11 +137,14 @@ impl FileStorage {
         // So that nothing else is replaced: a link, for instance.
         dir.has_file(&file_name)?;
         let temporary = Temporary::new(&dir)?;
-        let mut sink = Sink::new(temporary.file(), &self.watch, &self.pieces);
-        let written = produce(&mut sink).map_err(|error| match error {
-            CheckpointError::Write { source, .. } => temporary.error(Change::Write.name(), source),
-            error => StorageError::of_checkpoint(name, error),
-        })?;
+        let mut sink = Noting::new(Sink::new(temporary.file(), &self.watch, &self.pieces));
+        let produced = produce(&mut sink);
+        let (sink, failure) = sink.into_parts();
+        // Whatever became of it on its way: that is what is wrong.
+        if let Some(failure) = failure {
+            return Err(temporary.error(Change::Write.name(), failure).into());
+        }
+        let written = produced?;
         sink.finish().map_err(|error| temporary.error(Change::Write.name(), error))?;
         temporary.publish(&file_name)?;
         Ok(written)
@@ -159,7 +166,8 @@ impl FileStorage {
 
 impl CheckpointStorage for FileStorage {
     fn save(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), StorageError> {
-        self.write(name, |sink| checkpoint.write_to(sink, &self.options)).map(drop)
+        let of_writer = |source| StorageError::of_checkpoint(name, source);
+        self.write(name, |sink| checkpoint.write_to(sink, &self.options).map_err(of_writer)).map(drop)
     }
 
     fn load(&self, name: &str) -> Result<Checkpoint, StorageError> {

@@ -38,6 +38,44 @@ impl Pieces {
     }
 }
 
+/// Passes on what is written, and remembers the first failure: whoever writes may make an error of his own of it.
+#[derive(Debug)]
+pub(super) struct Noting<W> {
+    to: W,
+    failure: Option<io::Error>,
+}
+
+impl<W> Noting<W> {
+    pub(super) fn new(to: W) -> Self {
+        Self { to, failure: None }
+    }
+
+    pub(super) fn into_parts(self) -> (W, Option<io::Error>) {
+        (self.to, self.failure)
+    }
+
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| {
+            if self.failure.is_none() && error.kind() != io::ErrorKind::Interrupted {
+                let same = |code| io::Error::from_raw_os_error(code);
+                self.failure = Some(error.raw_os_error().map_or_else(|| error.kind().into(), same));
+            }
+        })
+    }
+}
+
+impl<W: Write> Write for Noting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.to.flush();
+        self.note(flushed)
+    }
+}
+
 /// Writes a file from its beginning. After an error it writes nothing more.
 #[derive(Debug)]
 pub(super) struct Sink<'a> {

@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::sync::Mutex;
 
 use super::*;
-use crate::checkpoint::CheckpointBuilder;
 use crate::checkpoint::storage::dir::Change;
+use crate::checkpoint::{CheckpointBuilder, CheckpointError};
 
 fn checkpoint(step: u64, len: usize) -> Checkpoint {
     let mut data = vec![0; len];
@@ -161,16 +161,37 @@ fn a_streamed_save_is_all_or_nothing_too() {
         writer.chunk(label(), &[1; 100])?;
         Err(CheckpointError::OutOfMemory { bytes: 7 })
     });
-    assert!(matches!(refused, Err(StorageError::Checkpoint { .. })), "{refused:?}");
+    let own = CheckpointError::OutOfMemory { bytes: 7 };
+    assert!(matches!(&refused, Err(StreamError::Fill(error)) if error.to_string() == own.to_string()));
     let unfinished = storage.save_streamed("a", &metadata, |writer| {
         drop(writer.begin_chunk(label())?);
-        Ok(())
+        Ok::<(), CheckpointError>(())
     });
-    assert!(unfinished.is_err());
+    let unfinished = unfinished.unwrap_err();
+    assert!(matches!(unfinished, StreamError::Storage(StorageError::Checkpoint { .. })), "{unfinished}");
     assert_eq!(files(temp.path()), [""; 0]);
     let written = storage.save_streamed("a", &metadata, |writer| writer.chunk(label(), &[1; 9000])).unwrap();
     let open = storage.open("a").unwrap();
     assert_eq!((open.root(), open.state_bytes()), (Some(written.root), 9000));
+}
+
+/// An error of its own, that says nothing of where it comes from.
+#[derive(Debug, thiserror::Error)]
+#[error("that did not work")]
+struct Opaque;
+
+#[test]
+fn a_disk_that_fails_a_streamed_save_is_told_whatever_is_made_of_it_on_the_way() {
+    for last in 0..4 {
+        let temp = tempfile::tempdir().unwrap();
+        let (storage, _) = dying(temp.path(), last);
+        let field = vec![1; 9 << 20];
+        let failed = storage.save_streamed("a", &CheckpointMetadata::new("k", "t"), |writer| {
+            writer.chunk(crate::checkpoint::ChunkLabel::region("field"), &field).map_err(|_| Opaque)
+        });
+        let Err(StreamError::Storage(StorageError::Io { source, .. })) = failed else { panic!("{failed:?}") };
+        assert_eq!(source.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()), "change {last}");
+    }
 }
 
 #[test]

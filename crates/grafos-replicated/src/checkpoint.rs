@@ -3,6 +3,7 @@
 mod change_replicas;
 mod load;
 mod maintenance;
+mod removals;
 mod save;
 mod status;
 
@@ -23,6 +24,8 @@ use crate::placement::{ReplicaPolicy, ReplicaSetLocator};
 use crate::protocol::checkpoint::{Claim, TakeOver};
 use crate::register::{Register, SavedVersion};
 use crate::replicas::Replicas;
+
+use self::removals::Removals;
 
 pub use change_replicas::ReplicasChanged;
 pub use maintenance::{Collected, Repaired, Scrubbed};
@@ -49,6 +52,7 @@ pub struct ReplicatedCheckpoint {
     policy_hash: PolicyHash,
     set: ReplicaSetLocator,
     replicas: Replicas,
+    removals: Removals,
     chunk_bytes: u32,
     compression: Compression,
     keep_versions: usize,
@@ -127,13 +131,15 @@ impl ReplicatedCheckpoint {
             set: locator,
             chunk_bytes: u32::try_from(DEFAULT_CHUNK_BYTES).unwrap_or(u32::MAX),
             compression: Compression::None,
+            removals: Removals::default(),
             keep_versions: DEFAULT_KEEP_VERSIONS,
             manifests: HashMap::new(),
         })
     }
 
-    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]. A save removes what
-    /// it pushes out; what can't be removed then, and what a writer left behind that died in the middle of a save,
+    /// Keeps this many versions of each checkpoint, at least one and at most [`MAX_KEEP_VERSIONS`]. What a save
+    /// pushes out is removed in the background, soon after it or at the latest when this value is dropped; what can't
+    /// be removed then, and what a writer left behind that died in the middle of a save,
     /// [`collect_garbage`](Self::collect_garbage) does.
     #[must_use]
     pub fn keep_versions(mut self, versions: usize) -> Self {

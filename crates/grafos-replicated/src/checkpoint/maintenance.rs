@@ -105,6 +105,7 @@ impl ReplicatedCheckpoint {
     pub fn collect_garbage(&mut self, name: &CheckpointName) -> Result<Collected, ReplicatedError> {
         let mut collected = Collected::default();
         name.checked()?;
+        self.removals.wait();
         let space = self.space(name);
         let mut listed = Vec::new();
         for replica in self.replicas.iter() {
@@ -135,18 +136,6 @@ impl ReplicatedCheckpoint {
             }
         }
         Ok(collected)
-    }
-
-    /// Removes blobs that a save of ours has just made dead. What can't be removed now is collected some other time.
-    pub(super) fn discard(&self, name: &CheckpointName, dead: &[BlobTag]) {
-        let space = self.space(name);
-        for replica in self.replicas.iter().filter(|_| !dead.is_empty()) {
-            let Ok(handle) = replica.handle() else { continue };
-            let failed = dead.iter().find_map(|blob| handle.delete(&space, blob).err());
-            if let Some(error) = failed {
-                tracing::debug!(replica = %replica.id(), %error, "what is no longer kept could not be removed yet");
-            }
-        }
     }
 
     /// The highest epoch of a blob on any replica that can be asked.

@@ -162,7 +162,7 @@ impl ReplicatedCheckpoint {
             Ok(())
         });
         let landed = landed?;
-        self.discard(name, save_of(change.intent_mut()).superseded());
+        self.removals.begin(&self.replicas, &space, save_of(change.intent_mut()).superseded());
         let written_bytes = match uploaded {
             Some(uploaded) => {
                 self.manifests.insert(name.clone(), uploaded.manifest);

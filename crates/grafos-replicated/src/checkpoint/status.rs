@@ -72,6 +72,7 @@ impl ReplicatedCheckpoint {
             unreferenced: 0,
         };
         name.checked()?;
+        self.removals.wait();
         let space = self.space(name);
         let list = |replica: &Replica| replica.handle().and_then(|handle| list_all(handle.as_ref(), &space));
         let listed: Vec<_> = self.replicas.iter().map(|replica| (replica, list(replica))).collect();

@@ -194,6 +194,7 @@ fn garbage_is_what_no_commit_can_publish_and_no_version_names() {
     // A save can't remove version 4 from a replica that it does not reach.
     let mut without_b = world.without(&["b"]).checkpoints(1).keep_versions(2);
     without_b.save_bytes(name(), Version(5), b"6", FenceEpoch(1)).unwrap();
+    drop(without_b); // waits for what it removes
     assert_eq!(job.status(&name()).unwrap().unreferenced, 2);
     assert_eq!(job.collect_garbage(&name()).unwrap().deleted, 2, "version 4, and now the lost attempt");
     assert_eq!(job.status(&name()).unwrap().unreferenced, 0);
@@ -295,6 +296,11 @@ fn a_save_removes_what_it_pushes_out_and_no_more() {
         // Most chunks stay, so that old blobs live on in new versions.
         state[usize::try_from(version).unwrap() * 100_000] ^= 1;
         checkpoints.save_bytes(name(), Version(version), &state, FenceEpoch(1)).unwrap();
+        assert_eq!(
+            checkpoints.status(&name()).unwrap().unreferenced,
+            0,
+            "it waits for what is being removed"
+        );
         let mut named: Vec<_> =
             checkpoints.history(&name()).unwrap().into_iter().flat_map(|saved| saved.blobs).collect();
         named.sort_unstable();

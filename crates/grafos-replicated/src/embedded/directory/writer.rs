@@ -5,8 +5,12 @@
 //! writer.
 
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
@@ -21,6 +25,9 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// From this length on, room is taken before the first byte is written.
 const RESERVE_FROM_BYTES: u64 = 1 << 20;
 
+/// From this length on, the disk is told to begin with a write.
+const WRITEBACK_FROM_BYTES: usize = 256 << 10;
+
 /// A blob that is being written.
 #[derive(Debug)]
 pub(super) struct DirectoryWriter {
@@ -33,6 +40,8 @@ pub(super) struct DirectoryWriter {
     max_bytes: Option<u64>,
     /// Takes the place of what has its name.
     replaces: bool,
+    /// Of the blob, what is in the file.
+    file_bytes: u64,
     /// How long the file was made in advance.
     reserved_bytes: u64,
     /// It is new, has its name, and is not known to be durable.
@@ -62,6 +71,7 @@ impl DirectoryWriter {
             len_bytes: 0,
             max_bytes,
             replaces,
+            file_bytes: 0,
             reserved_bytes,
             is_only_staged: false,
             is_lost: false,
@@ -95,10 +105,27 @@ impl DirectoryWriter {
         Ok(())
     }
 
-    fn write_through(&self, bytes: &[u8]) -> Result<(), StoreError> {
+    fn write_through(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file_bytes += bytes.len() as u64;
         let mut file = self.temporary.file();
-        file.write_all(bytes).map_err(|error| self.temporary.error("write", error.raw_os_error()))
+        file.write_all(bytes).map_err(|error| self.temporary.error("write", error.raw_os_error()))?;
+        self.begin_writeback(bytes.len());
+        Ok(())
     }
+
+    /// Lets the disk begin with what was just written, and not only when it is waited for. The system may drop these
+    /// pages once they are on the disk.
+    #[cfg(target_os = "linux")]
+    fn begin_writeback(&self, len: usize) {
+        let Some(bytes) = NonZeroU64::new(len as u64).filter(|_| len >= WRITEBACK_FROM_BYTES) else { return };
+        let offset = self.file_bytes.saturating_sub(bytes.get());
+        // It is advice: what comes of it, the sync tells.
+        let _ = rustix::fs::fadvise(self.temporary.file(), offset, Some(bytes), Advice::DontNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, reason = "as on Linux")]
+    fn begin_writeback(&self, _len: usize) {}
 
     /// Writes what is left, cuts off what was reserved and not used, and gives a new blob its name.
     fn complete(&mut self) -> Result<(), StoreError> {

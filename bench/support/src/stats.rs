@@ -30,6 +30,12 @@ impl Samples {
         self.0.iter().copied().fold(f64::NAN, f64::max)
     }
 
+    /// All together.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.0.iter().sum()
+    }
+
     /// These over those, round by round.
     #[must_use]
     pub fn over(&self, below: &Self) -> Ratio {

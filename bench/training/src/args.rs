@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// A small network, few steps and rounds: shows that the benchmark runs, not how fast anything is
     #[arg(long)]
     quick: bool,
-    /// How often everything is measured [default: 9, with --quick 3]
+    /// How often everything is measured [default: 7, with --quick 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
     /// Where jobs are made and removed again: on the disk to measure [default: beside this program]
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 3 } else { 9 })
+        self.rounds.unwrap_or(if self.quick { 3 } else { 7 })
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn nothing_is_written_unless_asked() {
         assert_eq!(parsed("bench").out_dir(), None);
-        assert_eq!(parsed("bench").rounds(), 9);
+        assert_eq!(parsed("bench").rounds(), 7);
         assert!(Args::try_parse_from(["bench", "--rounds", "0"]).is_err());
     }
 }

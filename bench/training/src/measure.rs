@@ -1,5 +1,5 @@
-//! What is measured, and how the rounds go: in every round the loop runs once without commits and once with each interval,
-//! in an order that moves on by one.
+//! What is measured, and how: between any two steps of the loop that commits, a bare loop does one step of the same
+//! training. So both meet the same machine, which may be faster or slower a second later by more than what is asked about.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use cookbook_recipe_52_clean_preemptible_gpu_training::run::{
 use cookbook_recipe_52_clean_preemptible_gpu_training::training::{
     Digits, Trainer, TrainingPlan, TrainingState,
 };
-use grafos_bench_support::{Samples, timed};
+use grafos_bench_support::{Samples, timed, turns};
 
 use crate::Result;
 
@@ -40,8 +40,8 @@ impl Plan {
     pub(crate) fn full() -> Self {
         Self {
             rounds: 1,
-            training: TrainingPlan { steps: 8 * DEFAULT_INTERVAL_STEPS, ..TrainingPlan::default() },
-            intervals: [10, 4, 2, 1].map(|part| DEFAULT_INTERVAL_STEPS / part).to_vec(),
+            training: TrainingPlan { steps: 4 * DEFAULT_INTERVAL_STEPS, ..TrainingPlan::default() },
+            intervals: [10, 1].map(|part| DEFAULT_INTERVAL_STEPS / part).to_vec(),
             networks: vec![[16, 8], [128, 64], [256, 256]],
             commits: 300,
         }
@@ -66,18 +66,18 @@ pub(crate) struct Results {
     pub(crate) state_bytes: usize,
     /// Launches of a step.
     pub(crate) launches: f64,
-    /// Seconds of the loop without commits.
-    pub(crate) bare: Samples,
     pub(crate) intervals: Vec<IntervalResult>,
     pub(crate) stalls: Vec<StallResult>,
 }
 
-/// The loop with commits.
+/// The loop with commits, and the bare one between its steps.
 #[derive(Debug)]
 pub(crate) struct IntervalResult {
     pub(crate) steps: u64,
-    /// Of the whole loop.
+    /// Of the whole loop, without what it waited for the bare one.
     pub(crate) secs: Samples,
+    /// Of the bare one.
+    pub(crate) bare: Samples,
     /// Of each commit of all rounds.
     pub(crate) stalls: Vec<f64>,
 }
@@ -96,26 +96,22 @@ pub(crate) fn all(plan: &Plan, dir: &Path) -> Result<Results> {
         training: plan.training,
         state_bytes: state_bytes(&plan.training),
         launches: 0.0,
-        bare: Samples::default(),
         intervals: plan
             .intervals
             .iter()
-            .map(|steps| IntervalResult { steps: *steps, secs: Samples::default(), stalls: Vec::new() })
+            .map(|steps| IntervalResult {
+                steps: *steps,
+                secs: Samples::default(),
+                bare: Samples::default(),
+                stalls: Vec::new(),
+            })
             .collect(),
         stalls: Vec::new(),
     };
-    let turns = plan.intervals.len() + 1;
-    let mut weights = None;
     for round in 0..plan.rounds as usize {
         eprintln!("round {} of {}", round + 1, plan.rounds);
-        for turn in 0..turns {
-            let found = match (round + turn) % turns {
-                0 => bare(&plan.training, dir, &mut results)?,
-                interval => committing(&plan.training, dir, &mut results.intervals[interval - 1])?,
-            };
-            if *weights.get_or_insert(found.clone()) != found {
-                return Err("commits have changed the weights".into());
-            }
+        for interval in turns(u32::try_from(round)?, plan.intervals.len()) {
+            results.launches = both(&plan.training, dir, &mut results.intervals[interval])?;
         }
     }
     for hidden in &plan.networks {
@@ -129,30 +125,32 @@ fn state_bytes(plan: &TrainingPlan) -> usize {
     TrainingState::initial(plan).encode().len()
 }
 
-/// Steps and nothing else. Returns the weights, as all of these do.
-fn bare(plan: &TrainingPlan, dir: &Path, results: &mut Results) -> Result<String> {
+/// The real loop of the recipe, from the moment that it has its GPU to the last commit, and in between steps and nothing
+/// else. Returns how many launches a step takes.
+fn both(plan: &TrainingPlan, dir: &Path, into: &mut IntervalResult) -> Result<f64> {
     let home = tempfile::tempdir_in(dir)?;
-    let host = place::open_host(&home.path().join(HOME), &"bench".parse()?, None)?;
+    let host = place::open_host(&home.path().join(HOME), &"bare".parse()?, None)?;
     let lease = host.scope(|| acquire_preemptible_training_lease(Trainer::MAX_VRAM_BYTES, LEASE_SECS))?;
     let mut trainer = Trainer::new(&lease, &Digits::load()?, plan, &TrainingState::initial(plan))?;
     let launches_before = host.gpu_host().usage()?.launches;
-    let (done, secs) = timed(|| (0..plan.steps).try_for_each(|_| trainer.step().map(|_| ())));
-    done?;
-    results.bare.push(secs);
+    let (mut bare_secs, mut bare_done) = (0.0, Ok(()));
+    let (weights, heard) = observed(plan, into.steps, dir, &mut || {
+        let (done, secs) = timed(|| trainer.step());
+        bare_secs += secs;
+        if let Err(error) = done {
+            bare_done = Err(error);
+        }
+    })?;
+    bare_done?;
     let launches = host.gpu_host().usage()?.launches - launches_before;
-    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-    {
-        results.launches = launches as f64 / plan.steps as f64;
+    if trainer.state()?.weights_digest().to_string() != weights {
+        return Err("commits have changed the weights".into());
     }
-    Ok(trainer.state()?.weights_digest().to_string())
-}
-
-/// The real loop of the recipe, from the moment that it has its GPU to the last commit.
-fn committing(plan: &TrainingPlan, dir: &Path, into: &mut IntervalResult) -> Result<String> {
-    let (weights, heard) = observed(plan, into.steps, dir)?;
-    into.secs.push(heard.secs);
+    into.secs.push(heard.secs - bare_secs);
+    into.bare.push(bare_secs);
     into.stalls.extend(heard.stalls);
-    Ok(weights)
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    Ok(launches as f64 / plan.steps as f64)
 }
 
 /// What was heard of a run.
@@ -162,7 +160,12 @@ struct Heard {
     stalls: Vec<f64>,
 }
 
-fn observed(plan: &TrainingPlan, interval_steps: u64, dir: &Path) -> Result<(String, Heard)> {
+fn observed(
+    plan: &TrainingPlan,
+    interval_steps: u64,
+    dir: &Path,
+    after_step: &mut dyn FnMut(),
+) -> Result<(String, Heard)> {
     let home = tempfile::tempdir_in(dir)?;
     let job = Job {
         plan: *plan,
@@ -174,6 +177,7 @@ fn observed(plan: &TrainingPlan, interval_steps: u64, dir: &Path) -> Result<(Str
     let (mut heard, mut begin) = (Heard::default(), None);
     let mut observer = |event: &Event| match event {
         Event::Leased { .. } => begin = Some(clock.now()),
+        Event::Step { .. } => after_step(),
         Event::Committed { stall_ms, .. } => {
             heard.stalls.push(stall_ms / 1e3);
             heard.secs = begin.map_or(f64::NAN, |begin| clock.now().saturating_since(begin).as_secs_f64());
@@ -188,6 +192,6 @@ fn observed(plan: &TrainingPlan, interval_steps: u64, dir: &Path) -> Result<(Str
 /// A commit after each step.
 fn stalls(hidden: [u32; 2], commits: u64, dir: &Path) -> Result<StallResult> {
     let plan = TrainingPlan { hidden, steps: commits, batch_len: 4, ..TrainingPlan::default() };
-    let (_, heard) = observed(&plan, 1, dir)?;
+    let (_, heard) = observed(&plan, 1, dir, &mut || ())?;
     Ok(StallResult { hidden, state_bytes: state_bytes(&plan), stalls: heard.stalls })
 }

@@ -40,15 +40,15 @@ impl Report {
 
     /// How many targets were missed.
     pub(crate) fn missed(&self) -> usize {
-        let judged = self.results.intervals.iter().filter_map(|interval| verdict(&self.results, interval));
+        let judged = self.results.intervals.iter().filter_map(|interval| verdict(interval));
         judged.filter(|verdict| *verdict == Verdict::Missed).count()
     }
 }
 
 /// Whether an interval keeps what was promised, if anything was.
-fn verdict(results: &Results, interval: &IntervalResult) -> Option<Verdict> {
+fn verdict(interval: &IntervalResult) -> Option<Verdict> {
     let is_chosen = interval.steps == DEFAULT_INTERVAL_STEPS;
-    is_chosen.then(|| TARGET.judge(interval.secs.over(&results.bare).of_medians))
+    is_chosen.then(|| TARGET.judge(interval.secs.over(&interval.bare).of_medians))
 }
 
 /// The figure below which this share of all are: the nearest rank.
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_interval_of_the_recipe_alone_is_judged() {
         let results = sample::results(1.01);
-        let verdicts: Vec<_> = results.intervals.iter().map(|interval| verdict(&results, interval)).collect();
+        let verdicts: Vec<_> = results.intervals.iter().map(|interval| verdict(interval)).collect();
         assert_eq!(verdicts, [None, Some(Verdict::Met)]);
         let computer = grafos_bench_support::Machine::of_this_run().unwrap();
         let mut report = Report { command: String::new(), computer, rounds: 1, results };

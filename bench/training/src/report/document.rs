@@ -21,12 +21,14 @@ The training is the job of recipe 52, on the local GPU: kernels on the processor
 state to three directories on one disk, two of which have to have it, and moves the register; the state and the record of \
 the steps come to be in one transaction.
 
-- **No commits** is a bare loop of steps on a GPU, with nothing around it.
-- **Loop** with commits is the loop of the recipe as it is, from the moment that it has the GPU to its last commit: \
-reservations, renewals of the lease, care for the replicas and what it tells are included.
+- **Loop** is the loop of the recipe as it is, from the moment that it has the GPU to its last commit: reservations, \
+renewals of the lease, care for the replicas and what it tells are included.
+- **Without commits** is a bare loop of steps on a GPU of its own, with nothing around it. It does a step after each step of \
+the other, which does not count as the other's time: so both meet the same machine. Both have to end with the same \
+weights, bit by bit.
 - **With ÷ without** is the ratio of the medians, which is judged; beside it the median and the range of the rounds' own \
-ratios, which tell how steady the machine was. In every round each loop runs once, in an order that moves on by one. All \
-have to end with the same weights, bit by bit.
+ratios, which tell how steady the machine was.
+- **Commits ÷ loop** is the share of the loop's time that was spent in commits.
 - **A commit** is the time for which training stands still: the reservation of the steps, the state read back from the \
 device and encoded, and the transaction. In the second table a commit follows each step.
 ";

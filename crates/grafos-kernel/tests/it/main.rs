@@ -12,6 +12,7 @@ mod golden;
 mod manager;
 mod persistent;
 mod processes;
+mod published;
 mod replay;
 mod round_trip;
 mod samples;

@@ -183,6 +183,9 @@ impl Place {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | COMMON_FLAGS;
         let read = |pragma| -> Result<i32, rusqlite::Error> {
             let connection = Connection::open_with_flags(immutable_uri(&self.path), flags)?;
+            // Not the length of the file: whoever takes the log into it, or was killed while he did, may have written
+            // the first page, which says how long it is going to be, before the others.
+            connection.execute_batch("PRAGMA writable_schema = ON")?;
             connection.query_row(pragma, [], |row| row.get(0))
         };
         let number = |pragma| read(pragma).map_err(|error| certain("open", &self.path, &error));

@@ -1,6 +1,8 @@
 //! The register against other processes' locks, damage, and other programs' hands in the file.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -226,4 +228,44 @@ fn connections_are_set_up_to_lose_nothing() {
     };
     assert_eq!(pragma("synchronous"), 3, "EXTRA");
     assert_eq!((pragma("fullfsync"), pragma("trusted_schema"), pragma("mmap_size")), (1, 0, 0));
+}
+
+/// The newest image of each page in a log of pages of 4096 bytes: <https://www.sqlite.org/fileformat2.html#walformat>.
+fn pages_in(log: &[u8]) -> BTreeMap<u64, Vec<u8>> {
+    let (_header, frames) = log.split_at(32);
+    let page = |frame: &[u8]| u64::from(u32::from_be_bytes(frame[..4].try_into().unwrap()));
+    frames.chunks_exact(24 + 4096).map(|frame| (page(frame), frame[24..].to_vec())).collect()
+}
+
+/// Pages go from the log into the file in their order, the first page first, which says how many there are.
+#[test]
+fn whoever_is_killed_while_he_takes_the_log_into_the_file_is_in_nobodys_way() {
+    let (_temp, path, store) = new();
+    let keys = (0..40).map(|nth: u32| RecordKey::new("tested", &[&nth.to_string()]));
+    for key in keys.clone() {
+        let (guards, puts) = (vec![(key.clone(), Expect::Absent)], vec![(key, vec![7; 3000])]);
+        store.commit(&Transaction { guards, puts, deletes: vec![] }).unwrap();
+    }
+    let file = fs::read(&path).unwrap();
+    let log = fs::read(path.with_extension("sqlite3-wal")).unwrap();
+    let pages = pages_in(&log);
+    assert!(
+        pages.len() > 40 && pages.keys().any(|page| page * 4096 > file.len() as u64),
+        "the file is to grow"
+    );
+    for written in 0..=pages.len() {
+        let killed = tempfile::tempdir().unwrap();
+        let path = killed.path().join("register.sqlite3");
+        fs::write(&path, &file).unwrap();
+        fs::write(path.with_extension("sqlite3-wal"), &log).unwrap();
+        let open = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        for (page, image) in pages.iter().take(written) {
+            open.write_all_at(image, (page - 1) * 4096).unwrap();
+        }
+        drop(open);
+        let next =
+            SqliteMetadataStore::open(&path).unwrap_or_else(|error| panic!("after {written}: {error}"));
+        next.verify().unwrap();
+        assert!(keys.clone().all(|key| next.read(&key).unwrap().is_some()), "after {written}");
+    }
 }

@@ -28,8 +28,8 @@ const FLOOR: f64 = 1e-6;
 /// The kinds of marks: colours are told apart by eyes that see no red or no green (Okabe and Ito 2008), dashes by all.
 const KINDS: [(PreemptionKind, &str, &str, &str); 3] = [
     (PreemptionKind::GpuLost, "GPU taken away", "#e69f00", "none"),
-    (PreemptionKind::Killed, "worker killed or fenced", "#d55e00", "7 4"),
-    (PreemptionKind::Stopped, "worker stopped with notice", "#009e73", "2 4"),
+    (PreemptionKind::Killed, "killed or fenced", "#d55e00", "7 4"),
+    (PreemptionKind::Stopped, "told to end", "#009e73", "2 4"),
 ];
 
 /// The drawing.
@@ -207,7 +207,7 @@ fn curve(to: &mut String, scale: &Scale, columns: &[Column]) -> fmt::Result {
 
 fn legend(to: &mut String, preemptions: &[Preemption]) -> fmt::Result {
     let mut x = LEFT;
-    let curve = ("mean loss, and the least and the most".to_owned(), CURVE, "none");
+    let curve = ("mean loss, least and most".to_owned(), CURVE, "none");
     let kinds = KINDS.into_iter().filter_map(|(kind, name, color, dash)| {
         let number = preemptions.iter().filter(|preemption| preemption.kind == kind).count();
         (number > 0).then(|| (format!("{name}: {number}"), color, dash))

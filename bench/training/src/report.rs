@@ -40,7 +40,7 @@ impl Report {
 
     /// How many targets were missed.
     pub(crate) fn missed(&self) -> usize {
-        let judged = self.results.intervals.iter().filter_map(|interval| verdict(interval));
+        let judged = self.results.intervals.iter().filter_map(verdict);
         judged.filter(|verdict| *verdict == Verdict::Missed).count()
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_interval_of_the_recipe_alone_is_judged() {
         let results = sample::results(1.01);
-        let verdicts: Vec<_> = results.intervals.iter().map(|interval| verdict(interval)).collect();
+        let verdicts: Vec<_> = results.intervals.iter().map(verdict).collect();
         assert_eq!(verdicts, [None, Some(Verdict::Met)]);
         let computer = grafos_bench_support::Machine::of_this_run().unwrap();
         let mut report = Report { command: String::new(), computer, rounds: 1, results };

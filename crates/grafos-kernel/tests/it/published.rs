@@ -132,7 +132,7 @@ fn a_manager_asks_for_snapshots_and_keeps_what_comes() {
     assert!(manager.poll_due_snapshots().is_empty(), "it was asked just now");
     let response = SnapshotResponse { request_id, actor_slot, success: true, data: vec![1, 2, 3], step: 40 };
     let name = manager.complete_snapshot(response).unwrap().unwrap();
-    assert_eq!(manager.list_checkpoints(3).unwrap(), [name.clone()]);
+    assert_eq!(manager.list_checkpoints(3).unwrap(), std::slice::from_ref(&name));
     assert_eq!(manager.load_latest(3).unwrap().unwrap().metadata.current_step, 40);
     assert_eq!((manager.total_completed(), manager.total_failed()), (1, 0));
     assert!(manager.storage().exists(&name));

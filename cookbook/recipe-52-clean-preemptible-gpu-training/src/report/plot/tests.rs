@@ -49,7 +49,7 @@ fn a_drawing_has_the_curve_and_a_mark_for_everything_that_happened() {
     let drawing = svg("digits", &audit(records));
     assert!(is_well_formed(&drawing), "{drawing}");
     for part in
-        ["300 steps", "4 workers", "GPU taken away: 1", "killed or fenced: 2", "with notice: 1", "<polyline"]
+        ["300 steps", "4 workers", "GPU taken away: 1", "killed or fenced: 2", "told to end: 1", "<polyline"]
     {
         assert!(drawing.contains(part), "{part} is missing: {drawing}");
     }

@@ -13,7 +13,7 @@ fn a_run_prints_every_table_and_writes_what_was_asked_for() {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tables = String::from_utf8(output.stdout).unwrap();
-    for part in ["no commits", "with ÷ without", "64 → 16 → 8 → 10", "2 launches a step"] {
+    for part in ["without commits", "with ÷ without", "64 → 16 → 8 → 10", "2 launches a step"] {
         assert!(tables.contains(part), "{part} is missing:\n{tables}");
     }
     assert!(!tables.contains("NaN"), "{tables}");

@@ -24,7 +24,9 @@ system synced between turns, off the clock; small operations are repeated within
 ratios of single rounds, which tell how steady the machine was. Everything that was saved is loaded and compared.
 
 - **Save**: `save_bytes` of a state of which every eight bytes are new, to three replicas, directories on one disk, \
-with a write quorum of two; the register is moved too, and all three replicas have the state when it returns.
+with a write quorum of two; the register is moved too, and all three replicas have the state when it returns. \
+A small one waits for three flushes, one after the other: of the blob, of its directory, of the register's log; the raw \
+write waits for the first two. The state before is removed in the background; raw files are removed off the clock.
 - **Three raw writes**: the same bytes into three new files by three threads at once, each one write, `fsync` of the \
 file, `fsync` of the directory. No digest, no register, no name that appears in one step.
 - **Load**: `load_latest` into memory, every byte verified. **Raw read and BLAKE3**: one of the raw files read into \

@@ -100,8 +100,7 @@ fn the_drawing_is_written_whole_at_the_end_and_shows_a_killed_worker() {
     run_to_end(home.path(), &[&SHORT[..], &plot].concat()).result();
     let drawing = fs::read_to_string(&file).unwrap();
     assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
-    for part in ["60 steps", "3 workers", "killed or fenced: 1", "told to end: 1", "every step once"]
-    {
+    for part in ["60 steps", "3 workers", "killed or fenced: 1", "told to end: 1", "every step once"] {
         assert!(drawing.contains(part), "{part} is missing: {drawing}");
     }
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -521,9 +521,7 @@ fn the_drawing_marks_what_happened_to_all_workers() {
     let expected = [(3, PreemptionKind::GpuLost), (7, PreemptionKind::Killed), (7, PreemptionKind::Stopped)];
     assert_eq!(kinds, expected, "the worker that died had committed nothing after step 7");
     let drawing = plot::svg("digits", &world.audit());
-    for part in
-        ["GPU taken away: 1", "killed or fenced: 1", "told to end: 1", "12 steps", "3 workers"]
-    {
+    for part in ["GPU taken away: 1", "killed or fenced: 1", "told to end: 1", "12 steps", "3 workers"] {
         assert!(drawing.contains(part), "{part} is missing");
     }
 }

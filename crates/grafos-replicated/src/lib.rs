@@ -68,6 +68,7 @@ mod ring;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upload;
+mod worker;
 
 pub use checkpoint::{
     CheckpointStatus, Collected, CopyState, DEFAULT_KEEP_VERSIONS, LoadedCheckpoint, MAX_KEEP_VERSIONS,

@@ -108,7 +108,7 @@ pub(super) fn write_apart(
 ) -> Receiver<Result<(), StoreError>> {
     let (tell, done) = sync_channel(1);
     let (handle, space, pieces) = (replica.handle(), space.clone(), pieces.to_vec());
-    replica.begin(Box::new(move || {
+    replica.worker().begin(Box::new(move || {
         let write = || -> Result<(), StoreError> {
             let mut writer = handle?.create(&space, &tag, None)?;
             pieces.iter().try_for_each(|piece| writer.write(piece))?;

@@ -28,7 +28,7 @@ pub(crate) fn drive<I: Intent>(
     let mut event = Event::Start;
     loop {
         event = match change.step(event, &mut nonces) {
-            Action::Read(keys) => Event::Read(keys.iter().map(|key| store.read(key)).collect()),
+            Action::Read(keys) => Event::Read(store.read_all(&keys)),
             Action::Upload => Event::Uploaded(upload(change.intent_mut())),
             Action::Commit(transaction) => Event::Committed(store.commit(&transaction)),
             Action::Done(outcome) => {

@@ -177,6 +177,15 @@ pub trait MetadataStore: fmt::Debug + Send + Sync {
     /// Any [`StoreError`]; nothing is known then.
     fn read(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
 
+    /// The records of these names, in their order, each as [`read`](Self::read) would give it. A store that can look for
+    /// all of them at once has less to do so.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    fn read_all(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        keys.iter().map(|key| self.read(key)).collect()
+    }
+
     /// Does all of it if every guard holds.
     ///
     /// # Errors

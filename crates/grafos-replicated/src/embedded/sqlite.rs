@@ -139,6 +139,16 @@ impl MetadataStore for SqliteMetadataStore {
         Ok(found)
     }
 
+    fn read_all(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        if let [key] = keys {
+            return Ok(vec![self.read(key)?]);
+        }
+        let (found, last_revision) =
+            self.pool.look(|connection| records::read_all(connection, self.path(), keys))?;
+        self.make_durable(last_revision)?;
+        Ok(found)
+    }
+
     fn commit(&self, transaction: &Transaction) -> Result<CommitOutcome, StoreError> {
         transaction.check()?;
         let _turn = self.writers.lock().unwrap_or_else(PoisonError::into_inner);

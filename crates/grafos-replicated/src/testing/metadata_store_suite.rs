@@ -25,6 +25,7 @@ const RULES: &[Rule<TestedMetadataStore>] = rules![
     reading::{
         what_is_put_is_read,
         what_was_never_put_is_absent,
+        records_read_together_are_those_of_their_keys,
         records_may_be_empty_and_hold_any_byte,
         the_largest_record_and_the_longest_key_fit,
     },

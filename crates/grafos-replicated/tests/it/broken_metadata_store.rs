@@ -15,6 +15,7 @@ pub(crate) enum Flaw {
     Nothing,
     ReplacingDoesNothing,
     KeysHaveNoCase,
+    ReadsTogetherInTheOrderOfKeys,
     EmptyRecordsAreAbsent,
     LargeRecordsAreCut,
     OnlyTheFirstGuardCounts,
@@ -152,6 +153,14 @@ impl MetadataStore for BrokenStore {
             return Ok(lock(&self.remembered).entry(text).or_insert(found).clone());
         }
         Ok(found)
+    }
+
+    fn read_all(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        let mut keys = keys.to_vec();
+        if self.has(Flaw::ReadsTogetherInTheOrderOfKeys) {
+            keys.sort();
+        }
+        keys.iter().map(|key| self.read(key)).collect()
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<CommitOutcome, StoreError> {

@@ -24,6 +24,7 @@ fn every_rule_for_stores_is_seen_broken_by_a_store_that_breaks_it() {
     let flaws = [
         (Flaw::ReplacingDoesNothing, "what_is_put_is_read"),
         (Flaw::KeysHaveNoCase, "what_was_never_put_is_absent"),
+        (Flaw::ReadsTogetherInTheOrderOfKeys, "records_read_together_are_those_of_their_keys"),
         (Flaw::EmptyRecordsAreAbsent, "records_may_be_empty_and_hold_any_byte"),
         (Flaw::LargeRecordsAreCut, "the_largest_record_and_the_longest_key_fit"),
         (Flaw::OnlyTheFirstGuardCounts, "a_guard_that_does_not_hold_changes_nothing"),

@@ -55,6 +55,25 @@ pub(super) fn read(
     Ok((record_in(path, row, last_revision)?, last_revision))
 }
 
+/// The records of these keys, all of one moment, beside the last revision of the store then.
+pub(super) fn read_all(
+    connection: &Connection,
+    path: &Path,
+    keys: &[RecordKey],
+) -> Result<(Vec<Option<Record>>, u64), StoreError> {
+    let failed = |error| certain("read", path, &error);
+    // It ends when it is dropped, also after an error.
+    let _moment = connection.unchecked_transaction().map_err(failed)?;
+    let mut last_revision = 0;
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let (record, last) = read(connection, path, key)?;
+        found.push(record);
+        last_revision = last;
+    }
+    Ok((found, last_revision))
+}
+
 /// Records whose keys begin with `prefix`, behind `after`, beside the last revision of the store.
 pub(super) fn scan(
     connection: &Connection,

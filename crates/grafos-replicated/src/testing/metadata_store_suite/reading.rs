@@ -23,6 +23,18 @@ pub(super) fn what_was_never_put_is_absent(tested: &TestedMetadataStore) -> Chec
     Ok(())
 }
 
+pub(super) fn records_read_together_are_those_of_their_keys(tested: &TestedMetadataStore) -> Checked {
+    let store = tested.store.as_ref();
+    ensure_eq!(store.read_all(&[])?, Vec::new(), "the records of no key");
+    for name in ["a", "c", "d"] {
+        created(store, &key(name), name.as_bytes())?;
+    }
+    let asked = ["d", "b", "a", "d"].map(key);
+    let one_by_one = asked.iter().map(|key| store.read(key)).collect::<Result<Vec<_>, _>>()?;
+    ensure_eq!(store.read_all(&asked)?, one_by_one, "records in no order, one absent, one twice");
+    Ok(())
+}
+
 pub(super) fn records_may_be_empty_and_hold_any_byte(tested: &TestedMetadataStore) -> Checked {
     let store = tested.store.as_ref();
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();

@@ -7,7 +7,7 @@ use grafos_replicated::{
 
 use super::{Pair, Plan};
 use crate::Result;
-use crate::bare::Bare;
+use crate::bare::{Bare, Log};
 use crate::ours::{EPOCH, Ours, effects_on};
 
 /// How often each is done within a turn.
@@ -21,6 +21,8 @@ const EFFECT_BYTES: usize = 150;
 pub(crate) struct CommitResult {
     pub(crate) what: &'static str,
     pub(crate) pair: Pair,
+    /// The same baseline with a log that is begun anew as often as ours.
+    pub(crate) short_log: Samples,
 }
 
 /// The kinds, in the order of the results.
@@ -34,19 +36,30 @@ pub(super) fn measure(plan: &Plan<'_>) -> Result<Vec<CommitResult>> {
         ours.save(&[version; 1000])?;
     }
     let body = ours.register()?.body;
-    let bare = Bare::create(&dir.path().join("bare.sqlite3"))?;
-    bare.insert("register", &body)?;
-    let mut results = KINDS.map(|what| CommitResult { what, pair: Pair::default() });
+    let bare = Bare::create(&dir.path().join("bare.sqlite3"), Log::Plain)?;
+    let short = Bare::create(&dir.path().join("short.sqlite3"), Log::AsShortAsOurs)?;
+    for baseline in [&bare, &short] {
+        baseline.insert("register", &body)?;
+    }
+    let mut results =
+        KINDS.map(|what| CommitResult { what, pair: Pair::default(), short_log: Samples::default() });
     for round in 0..=plan.rounds {
-        for turn in turns(round, 2) {
+        for turn in turns(round, 3) {
             settle(dir.path())?;
-            let medians =
-                if turn == 0 { of_ours(&ours, &body, round)? } else { of_bare(&bare, &body, round)? };
+            let medians = match turn {
+                0 => of_ours(&ours, &body, round)?,
+                1 => of_bare(&bare, &body, round)?,
+                _ => of_bare(&short, &body, round)?,
+            };
             if round == 0 {
                 continue;
             }
             for (result, median) in results.iter_mut().zip(medians) {
-                let samples = if turn == 0 { &mut result.pair.ours } else { &mut result.pair.baseline };
+                let samples = match turn {
+                    0 => &mut result.pair.ours,
+                    1 => &mut result.pair.baseline,
+                    _ => &mut result.short_log,
+                };
                 samples.push(median);
             }
         }

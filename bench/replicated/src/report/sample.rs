@@ -18,7 +18,8 @@ pub(super) fn results() -> Results {
         save: pair(secs, secs * 0.8),
         load: pair(secs / 2.0, secs / 4.0),
     };
-    let commit = |what, ours, baseline| CommitResult { what, pair: pair(ours, baseline) };
+    let commit =
+        |what, ours, baseline| CommitResult { what, pair: pair(ours, baseline), short_log: secs(ours / 2.0) };
     let keys = |keys, cost| KeysResult { keys, secs: secs(cost), slowest: cost * 7.0 };
     let second = Counts { changed: 671_088, chunks: 1 << 20, written: 1_050_000 };
     let series = Counts { changed: 6_710_880, chunks: 10 << 20, written: 15 << 20 };

@@ -28,7 +28,7 @@ fn beside_baseline(rows: &[Judged]) -> String {
     for row in rows {
         let ratio = row.ratio;
         table.push([
-            row.what.to_owned(),
+            row.what.clone(),
             row.size.clone(),
             seconds(row.ours),
             seconds(row.baseline),

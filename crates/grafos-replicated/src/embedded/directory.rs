@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Atomicity: a blob is written whole under a name of its own and moved to the name of its tag in one step that replaces
-//! nothing; then the file and the directory are synced, and only then it is acknowledged. A crash before the move leaves
-//! a file in `.writing` that nobody has locked, which goes when the replica is next opened; a crash of the process after
-//! it leaves a whole blob. A power cut after the move and before the syncs may leave a blob with any contents: nobody was
-//! told of it, and readers trust digests only. What takes the place of another blob is synced before the move.
+//! nothing; then the file and the directory are synced, in the order of [`sync_order`], and only then it is
+//! acknowledged. A crash before the move leaves a file in `.writing` that nobody has locked, which goes when the replica
+//! is next opened; a crash of the process after it leaves a whole blob. A power cut after the move and before the syncs
+//! may leave a blob with any contents: nobody was told of it, and readers trust digests only. What takes the place of
+//! another blob is synced before the move.
 //!
 //! Invariants: no blob is changed or replaced; nothing that this crate did not make is read, changed or removed; no
 //! link is followed out of the directory; a directory without the right marker is never written to.
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::marker::{MARKER, Marker};
+use self::sync_order::SyncOrder;
 use self::temporary::Temporary;
 use self::writer::DirectoryWriter;
 use super::dir::{Dir, io_error, is_file};
@@ -37,6 +39,7 @@ use crate::register::BlobTag;
 pub(super) use self::temporary::{is_random_name, random_name};
 
 mod marker;
+mod sync_order;
 mod temporary;
 mod writer;
 
@@ -79,6 +82,7 @@ struct Shared {
     writing: Arc<Dir>,
     /// Spaces whose directories are known to be durable.
     known: Mutex<BTreeSet<BlobSpace>>,
+    sync_order: SyncOrder,
 }
 
 impl DirectoryReplica {
@@ -127,7 +131,8 @@ impl DirectoryReplica {
         let writing = root.dir_or_new(WRITING)?;
         temporary::sweep(&writing)?;
         let writing = Arc::new(writing);
-        Ok(Self { shared: Arc::new(Shared { root, writing, known: Mutex::new(BTreeSet::new()) }) })
+        let (known, sync_order) = (Mutex::new(BTreeSet::new()), SyncOrder::new());
+        Ok(Self { shared: Arc::new(Shared { root, writing, known, sync_order }) })
     }
 
     /// Removes the directory `name` in `dir`, if nothing but what [`create`](Self::create) makes lies in it.
@@ -221,7 +226,7 @@ impl PayloadReplica for DirectoryReplica {
         if dir.stat(&name)?.is_some() {
             return Err(StoreError::AlreadyExists { what: self.shared.name_of(space, tag) });
         }
-        let writer = DirectoryWriter::new(&self.shared.writing, dir, name, max_bytes, false)?;
+        let writer = DirectoryWriter::new(&self.shared, dir, name, max_bytes, false)?;
         Ok(Box::new(writer))
     }
 
@@ -233,7 +238,7 @@ impl PayloadReplica for DirectoryReplica {
     ) -> Result<Box<dyn BlobWriter>, StoreError> {
         self.shared.check()?;
         let dir = self.shared.space_or_new(space)?;
-        let writer = DirectoryWriter::new(&self.shared.writing, dir, tag.file_name(), max_bytes, true)?;
+        let writer = DirectoryWriter::new(&self.shared, dir, tag.file_name(), max_bytes, true)?;
         Ok(Box::new(writer))
     }
 

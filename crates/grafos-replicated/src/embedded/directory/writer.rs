@@ -14,6 +14,7 @@ use rustix::fs::Advice;
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
+use super::Shared;
 use super::temporary::Temporary;
 use crate::embedded::dir::{Dir, is_same};
 use crate::error::StoreError;
@@ -31,7 +32,8 @@ const WRITEBACK_FROM_BYTES: usize = 256 << 10;
 /// A blob that is being written.
 #[derive(Debug)]
 pub(super) struct DirectoryWriter {
-    space: Dir,
+    replica: Arc<Shared>,
+    space: Arc<Dir>,
     name: String,
     temporary: Temporary,
     buffer: Vec<u8>,
@@ -51,20 +53,21 @@ pub(super) struct DirectoryWriter {
 
 impl DirectoryWriter {
     pub(super) fn new(
-        writing: &Arc<Dir>,
+        replica: &Arc<Shared>,
         space: Dir,
         name: String,
         max_bytes: Option<u64>,
         replaces: bool,
     ) -> Result<Self, StoreError> {
-        let temporary = Temporary::new(writing, OFlags::empty())?;
+        let temporary = Temporary::new(&replica.writing, OFlags::empty())?;
         let reserved_bytes = match max_bytes {
             Some(bytes) if bytes >= RESERVE_FROM_BYTES => reserve(&temporary, bytes)?,
             _ => 0,
         };
         let buffer = Vec::new();
         Ok(Self {
-            space,
+            replica: Arc::clone(replica),
+            space: Arc::new(space),
             name,
             temporary,
             buffer,
@@ -156,8 +159,8 @@ impl DirectoryWriter {
     }
 
     fn sync_new(&mut self) -> Result<(), StoreError> {
-        self.sync()?;
-        self.space.sync()?;
+        let space = Arc::clone(&self.space);
+        self.replica.sync_order.sync(|| self.sync(), move || space.sync())?;
         self.is_only_staged = false;
         Ok(())
     }

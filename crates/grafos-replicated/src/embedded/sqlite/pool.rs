@@ -20,10 +20,12 @@ const KEPT: usize = 4;
 /// Statements that stay compiled: all that there are.
 const STATEMENTS: usize = 16;
 
-/// `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is. `EXTRA` is `FULL` for a log, and would be
+/// `wal_autocheckpoint`, in pages: the log is begun anew after so many, and a commit over what was there before is synced
+/// without what a file takes to grow. `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is. `EXTRA` is `FULL` for a log, and would be
 /// right for a journal too.
 const SETTINGS: &str = "
     PRAGMA synchronous = EXTRA;
+    PRAGMA wal_autocheckpoint = 128;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA cell_size_check = ON;

@@ -242,10 +242,10 @@ fn pages_in(log: &[u8]) -> BTreeMap<u64, Vec<u8>> {
 fn whoever_is_killed_while_he_takes_the_log_into_the_file_is_in_nobodys_way() {
     let (_temp, path, store) = new();
     let keys = (0..40).map(|nth: u32| RecordKey::new("tested", &[&nth.to_string()]));
-    for key in keys.clone() {
-        let (guards, puts) = (vec![(key.clone(), Expect::Absent)], vec![(key, vec![7; 3000])]);
-        store.commit(&Transaction { guards, puts, deletes: vec![] }).unwrap();
-    }
+    // In one change, so that the log is not taken into the file on the way.
+    let guards = keys.clone().map(|key| (key, Expect::Absent)).collect();
+    let puts = keys.clone().map(|key| (key, vec![7; 3000])).collect();
+    store.commit(&Transaction { guards, puts, deletes: vec![] }).unwrap();
     let file = fs::read(&path).unwrap();
     let log = fs::read(path.with_extension("sqlite3-wal")).unwrap();
     let pages = pages_in(&log);

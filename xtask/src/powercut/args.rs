@@ -44,6 +44,8 @@ pub(crate) enum Choice {
     Control,
     /// A replicated checkpoint and the effects of its steps, on the embedded engine.
     Replicated,
+    /// As `replicated`, on a file system without a journal, repaired after each cut.
+    Unjournaled,
     /// As `replicated`, on replicas that sync nothing: must be seen to lose.
     Unsynced,
     /// All of them.

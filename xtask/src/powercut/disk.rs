@@ -119,10 +119,41 @@ pub(crate) fn log_bytes(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |metadata| metadata.len())
 }
 
-/// Makes an ext4 file system, all of it now: nothing is left to be written in the background.
-pub(crate) fn format(device: &Path) -> Result<(), XtaskError> {
-    let now = "nodiscard,lazy_itable_init=0,lazy_journal_init=0";
-    let mut command = Command::new("mkfs.ext4");
-    command.args(["-q", "-F", "-b", "4096", "-E", now]).arg(device);
-    step::capture(&mut command).map(drop)
+/// What a disk is formatted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileSystem {
+    /// With its defaults: its journal makes good what a cut leaves.
+    Ext4,
+    /// Without a journal: what was synced is there after a cut, but somebody has to make the rest consistent.
+    Ext4WithoutJournal,
+}
+
+impl FileSystem {
+    /// Makes it, all of it now: nothing is left to be written in the background.
+    ///
+    /// # Errors
+    /// `Command` with what `mkfs.ext4` said.
+    pub(crate) fn format(self, device: &Path) -> Result<(), XtaskError> {
+        let now = "nodiscard,lazy_itable_init=0,lazy_journal_init=0";
+        let mut command = Command::new("mkfs.ext4");
+        command.args(["-q", "-F", "-b", "4096", "-E", now]);
+        if self == Self::Ext4WithoutJournal {
+            command.args(["-O", "^has_journal"]);
+        }
+        step::capture(command.arg(device)).map(drop)
+    }
+
+    /// Does after a cut what has to be done before it can be mounted.
+    ///
+    /// # Errors
+    /// `Command` with what `e2fsck` said, if it could not make it consistent.
+    pub(crate) fn repair(self, image: &Path) -> Result<(), XtaskError> {
+        if self == Self::Ext4 {
+            return Ok(());
+        }
+        // The first run may end with 1: it has repaired something. A second one that finds nothing to do says so.
+        let mut repair = Command::new("e2fsck");
+        let _ = step::capture(repair.args(["-fy"]).arg(image));
+        step::capture(Command::new("e2fsck").args(["-fn"]).arg(image)).map(drop)
+    }
 }

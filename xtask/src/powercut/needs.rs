@@ -10,6 +10,7 @@ use crate::step;
 const PROGRAMS: &[(&str, &str)] = &[
     ("qemu-storage-daemon", "qemu-utils"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("e2fsck", "e2fsprogs"),
     ("mount", "mount"),
     ("umount", "mount"),
     ("unshare", "util-linux"),

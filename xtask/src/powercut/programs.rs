@@ -28,6 +28,7 @@ pub(crate) fn workloads(choice: Choice) -> Result<Vec<Box<dyn Workload>>, XtaskE
         (Choice::Kernel, ChildMode::Kernel),
         (Choice::Control, ChildMode::Control),
         (Choice::Replicated, ChildMode::Replicated),
+        (Choice::Unjournaled, ChildMode::Unjournaled),
         (Choice::Unsynced, ChildMode::Unsynced),
     ];
     let modes: Vec<_> = modes.into_iter().filter(|(one, _)| is_wanted(*one)).collect();
@@ -50,6 +51,7 @@ pub(crate) fn workload(name: &str) -> Result<Option<Box<dyn Workload>>, XtaskErr
         "kernel" => Choice::Kernel,
         "control" => Choice::Control,
         "replicated" => Choice::Replicated,
+        "unjournaled" => Choice::Unjournaled,
         "unsynced" => Choice::Unsynced,
         _ => return Ok(None),
     };

@@ -57,13 +57,13 @@ impl Tally {
             (false, true) => "seen to lose, as it must be",
             (false, false) => "kept",
         };
-        format!("{workload:<10} {states:>7} {kept:>9} {in_flight:>10} {lost:>6} {wrong:>6}  {verdict}")
+        format!("{workload:<11} {states:>7} {kept:>9} {in_flight:>10} {lost:>6} {wrong:>6}  {verdict}")
     }
 }
 
 /// The table of all workloads.
 pub(crate) fn table(tallies: &[Tally]) -> String {
-    let head = "workload    states  as acked  in flight   lost  wrong  promise";
+    let head = "workload     states  as acked  in flight   lost  wrong  promise";
     std::iter::once(head.to_owned()).chain(tallies.iter().map(Tally::row)).collect::<Vec<_>>().join("\n")
 }
 

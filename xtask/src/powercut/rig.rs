@@ -92,7 +92,7 @@ impl Rig {
         let folder = self.path(workload.name());
         make_folder(&folder)?;
         let disk = LoggedDisk::start(&folder, &self.stop)?;
-        disk::format(disk.export())?;
+        workload.file_system().format(disk.export())?;
         let mounted = Mounted::new(disk.export(), &self.path("mnt"))?;
         let begin = disk::log_bytes(disk.log());
         let mut history = History::default();
@@ -162,7 +162,9 @@ impl Rig {
         state
             .build(&recording.log, &recording.entries.entries, &image, DISK_BYTES)
             .map_err(io("build a disk"))?;
-        let found = match Mounted::new(&image, &self.path("mnt")) {
+        let mounted =
+            workload.file_system().repair(&image).and_then(|()| Mounted::new(&image, &self.path("mnt")));
+        let found = match mounted {
             Ok(mounted) => {
                 let place = Place { stderr: &self.path("stderr.txt"), stop: &self.stop };
                 let found = workload.check(&mounted.folder().join(HOME), &place);

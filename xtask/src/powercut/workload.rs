@@ -10,6 +10,7 @@ pub(crate) use child::{ChildMode, ChildWorkload};
 pub(crate) use recipe::RecipeWorkload;
 
 use super::PowercutError;
+use super::disk::FileSystem;
 use super::history::Fact;
 use super::judge::Found;
 use super::talker::{self, Stop, Talker};
@@ -25,6 +26,11 @@ pub(crate) trait Workload {
 
     /// Whether it does its next step only when it is told to, after the rig has heard of the last one.
     fn is_lock_step(&self) -> bool;
+
+    /// What its disk is formatted with.
+    fn file_system(&self) -> FileSystem {
+        FileSystem::Ext4
+    }
 
     /// Whether it is broken on purpose, to see whether the rig sees it.
     fn must_lose(&self) -> bool;

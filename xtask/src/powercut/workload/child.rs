@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{Place, Workload, command, unexpected};
 use crate::error::XtaskError;
 use crate::powercut::PowercutError;
+use crate::powercut::disk::FileSystem;
 use crate::powercut::history::Fact;
 use crate::powercut::judge::Found;
 
@@ -31,6 +32,8 @@ pub(crate) enum ChildMode {
     Control,
     /// A replicated checkpoint and the effects of its steps.
     Replicated,
+    /// As `Replicated`, on a file system without a journal.
+    Unjournaled,
     /// As `Replicated`, on replicas that acknowledge what is not durable.
     Unsynced,
 }
@@ -83,6 +86,7 @@ impl Workload for ChildWorkload {
             ChildMode::Kernel => "kernel",
             ChildMode::Control => "control",
             ChildMode::Replicated => "replicated",
+            ChildMode::Unjournaled => "unjournaled",
             ChildMode::Unsynced => "unsynced",
         }
     }
@@ -91,12 +95,17 @@ impl Workload for ChildWorkload {
         true
     }
 
+    fn file_system(&self) -> FileSystem {
+        if self.mode == ChildMode::Unjournaled { FileSystem::Ext4WithoutJournal } else { FileSystem::Ext4 }
+    }
+
     fn must_lose(&self) -> bool {
         matches!(self.mode, ChildMode::Control | ChildMode::Unsynced)
     }
 
     fn drive(&self, home: &Path) -> Command {
-        let mut command = self.run(home, "drive", self.name());
+        let what = if self.mode == ChildMode::Unjournaled { "replicated" } else { self.name() };
+        let mut command = self.run(home, "drive", what);
         if self.mode == ChildMode::Buffered {
             command.env(IO_MODE, "buffered");
         }
@@ -121,7 +130,7 @@ impl Workload for ChildWorkload {
         let what = match self.mode {
             ChildMode::Durable | ChildMode::Buffered | ChildMode::Control => "durable",
             ChildMode::Leases | ChildMode::Kernel => self.name(),
-            ChildMode::Replicated | ChildMode::Unsynced => "replicated",
+            ChildMode::Replicated | ChildMode::Unjournaled | ChildMode::Unsynced => "replicated",
         };
         let lines = match place.lines_of(self.name(), self.run(home, "check", what))? {
             Ok(lines) => lines,

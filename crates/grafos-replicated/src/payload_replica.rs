@@ -156,14 +156,19 @@ pub trait BlobWriter: fmt::Debug + Send {
     /// Any [`StoreError`]; the blob is lost then.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// All was written: does what can be done before the disk must be waited for. A caller with writers on several
-    /// replicas stages all of them and finishes them then, so that disks that share a journal sync it once. Optional:
-    /// [`finish`](Self::finish) does it too. Nothing is written afterwards.
+    /// All was written: does what can be done before the disk must be waited for. Optional: [`finish`](Self::finish)
+    /// does it too. Nothing is written afterwards.
     ///
     /// # Errors
     /// Those of [`finish`](Self::finish).
     fn stage(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Whether a caller with writers on several replicas should stage all of them before he finishes this one: on disks
+    /// that share a journal, one sync makes all of them durable then.
+    fn waits_for_others(&self) -> bool {
+        false
     }
 
     /// Makes the blob durable and visible.

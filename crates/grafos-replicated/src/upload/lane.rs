@@ -91,10 +91,14 @@ pub(super) fn panicked() -> StoreError {
     StoreError::Unavailable { reason: "its writer panicked, or no thread was to be had for it".to_owned() }
 }
 
-/// When all that are still writing have staged their blobs, each syncs its own.
+/// Who gains by it syncs his blob when all that are still writing have staged theirs.
 fn finish(mut writer: Box<dyn BlobWriter>, seat: Seat) -> Result<(), StoreError> {
     writer.stage()?;
-    seat.wait_for_all();
+    if writer.waits_for_others() {
+        seat.wait_for_all();
+    } else {
+        drop(seat);
+    }
     writer.finish()
 }
 
@@ -142,4 +146,63 @@ pub(super) fn write_blob(
 /// What becomes of a blob whose state was not produced to its end.
 pub(super) fn given_up() -> StoreError {
     StoreError::Unavailable { reason: "the upload was given up".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread;
+
+    use super::super::meeting::Meeting;
+    use super::*;
+
+    /// Says what is asked of it.
+    #[derive(Debug)]
+    struct Telling {
+        waits: bool,
+        tell: Sender<&'static str>,
+    }
+
+    impl BlobWriter for Telling {
+        fn write(&mut self, _bytes: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn stage(&mut self) -> Result<(), StoreError> {
+            self.tell.send("staged").unwrap();
+            Ok(())
+        }
+
+        fn waits_for_others(&self) -> bool {
+            self.waits
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), StoreError> {
+            self.tell.send("finished").unwrap();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_gains_by_it_waits_until_the_others_are_staged_and_nobody_else_does() {
+        for waits in [false, true] {
+            let (tell, told) = channel();
+            let meeting = Meeting::of(2);
+            let (own, other) = (meeting.seat(), meeting.seat());
+            let writer = Box::new(Telling { waits, tell: tell.clone() });
+            thread::scope(|scope| {
+                scope.spawn(|| finish(writer, own).unwrap());
+                assert_eq!(told.recv().unwrap(), "staged");
+                if waits {
+                    tell.send("the other is staged").unwrap();
+                    drop(other);
+                    assert_eq!(told.recv().unwrap(), "the other is staged");
+                    assert_eq!(told.recv().unwrap(), "finished");
+                } else {
+                    assert_eq!(told.recv().unwrap(), "finished", "though nobody else is staged");
+                    drop(other);
+                }
+            });
+        }
+    }
 }

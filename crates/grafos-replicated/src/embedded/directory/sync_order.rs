@@ -53,7 +53,8 @@ impl SyncOrder {
         }
     }
 
-    fn is_at_once(&self) -> bool {
+    /// Whether both are synced at the same time, since there is no journal.
+    pub(super) fn is_at_once(&self) -> bool {
         self.costly.load(Ordering::Relaxed) >= COSTLY_IN_A_ROW
     }
 

@@ -112,23 +112,25 @@ impl DirectoryWriter {
         self.file_bytes += bytes.len() as u64;
         let mut file = self.temporary.file();
         file.write_all(bytes).map_err(|error| self.temporary.error("write", error.raw_os_error()))?;
-        self.begin_writeback(bytes.len());
+        if bytes.len() >= WRITEBACK_FROM_BYTES {
+            self.begin_writeback(bytes.len() as u64);
+        }
         Ok(())
     }
 
-    /// Lets the disk begin with what was just written, and not only when it is waited for. The system may drop these
-    /// pages once they are on the disk.
+    /// Lets the disk begin with the last bytes that were written, and not only when it is waited for. The system may
+    /// drop their pages once they are on the disk.
     #[cfg(target_os = "linux")]
-    fn begin_writeback(&self, len: usize) {
-        let Some(bytes) = NonZeroU64::new(len as u64).filter(|_| len >= WRITEBACK_FROM_BYTES) else { return };
-        let offset = self.file_bytes.saturating_sub(bytes.get());
+    fn begin_writeback(&self, last_bytes: u64) {
+        let offset = self.file_bytes.saturating_sub(last_bytes);
         // It is advice: what comes of it, the sync tells.
-        let _ = rustix::fs::fadvise(self.temporary.file(), offset, Some(bytes), Advice::DontNeed);
+        let _ =
+            rustix::fs::fadvise(self.temporary.file(), offset, NonZeroU64::new(last_bytes), Advice::DontNeed);
     }
 
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unused_self, reason = "as on Linux")]
-    fn begin_writeback(&self, _len: usize) {}
+    fn begin_writeback(&self, _last_bytes: u64) {}
 
     /// Writes what is left, cuts off what was reserved and not used, and gives a new blob its name.
     fn complete(&mut self) -> Result<(), StoreError> {
@@ -140,7 +142,14 @@ impl DirectoryWriter {
             let cut = self.temporary.file().set_len(self.len_bytes);
             cut.map_err(|error| self.temporary.error("set length", error.raw_os_error()))?;
         }
-        if self.replaces { Ok(()) } else { self.publish_new() }
+        if self.replaces {
+            return Ok(());
+        }
+        self.publish_new()?;
+        if self.replica.sync_order.is_at_once() && self.file_bytes < WRITEBACK_FROM_BYTES as u64 {
+            self.begin_writeback(self.file_bytes);
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -201,6 +210,11 @@ impl BlobWriter for DirectoryWriter {
         let result = self.complete();
         self.is_lost = result.is_err();
         result
+    }
+
+    fn waits_for_others(&self) -> bool {
+        // Without a journal, nothing is shared.
+        !self.replica.sync_order.is_at_once()
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), StoreError> {

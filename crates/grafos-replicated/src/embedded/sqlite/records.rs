@@ -62,16 +62,12 @@ pub(super) fn read_all(
     keys: &[RecordKey],
 ) -> Result<(Vec<Option<Record>>, u64), StoreError> {
     let failed = |error| certain("read", path, &error);
-    // It ends when it is dropped, also after an error.
-    let _moment = connection.unchecked_transaction().map_err(failed)?;
-    let mut last_revision = 0;
-    let mut found = Vec::with_capacity(keys.len());
-    for key in keys {
-        let (record, last) = read(connection, path, key)?;
-        found.push(record);
-        last_revision = last;
-    }
-    Ok((found, last_revision))
+    execute(connection, "BEGIN").map_err(failed)?;
+    let found: Result<Vec<_>, _> = keys.iter().map(|key| read(connection, path, key)).collect();
+    // Nothing was changed. Ended after an error too, since whoever found it locked tries again.
+    execute(connection, "ROLLBACK").map_err(failed)?;
+    let (records, last_revisions): (Vec<_>, Vec<_>) = found?.into_iter().unzip();
+    Ok((records, last_revisions.first().copied().unwrap_or(0)))
 }
 
 /// Records whose keys begin with `prefix`, behind `after`, beside the last revision of the store.

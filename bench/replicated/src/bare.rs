@@ -32,7 +32,7 @@ impl Bare {
         }
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         if let Log::AsShortAsOurs = log {
-            connection.pragma_update(None, "wal_autocheckpoint", 128)?;
+            connection.pragma_update(None, "wal_autocheckpoint", 512)?;
         }
         connection.execute_batch(
             "CREATE TABLE records (

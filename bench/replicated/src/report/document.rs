@@ -34,8 +34,8 @@ memory, and its digest. Both from the page cache.
 - **Register: read and move**: a linearizable read of a register's record as it is after some saves, and a guarded \
 commit of another one. **Reserve** and **complete**: the two commits of a step. **Baseline**: `BEGIN IMMEDIATE`, one \
 `INSERT` or `UPDATE` of as many bytes, `COMMIT`, in the same database with the same durability: no guards, no read. The \
-log is begun anew after 1000 pages there, as SQLite has it, and after 128 with us, since a commit over what was there \
-before is synced sooner than one that makes the file longer. *A log as short*: the baseline with 128 too.
+log is begun anew after 1000 pages there, as SQLite has it, and after 512 with us, since a commit over what was there \
+before is synced sooner than one that makes the file longer. *A log as short*: the baseline with 512 too.
 - **A change of 1%**: one piece from the start of some chunk on, another one each time. *The second* save comes after \
 one of the whole state. *Forty more* follow one another: since a state lies in a limited number of blobs, chunks of \
 blobs that are hardly in use are gathered now and then.

@@ -25,7 +25,7 @@ const STATEMENTS: usize = 16;
 /// right for a journal too.
 const SETTINGS: &str = "
     PRAGMA synchronous = EXTRA;
-    PRAGMA wal_autocheckpoint = 128;
+    PRAGMA wal_autocheckpoint = 512;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA cell_size_check = ON;

@@ -15,18 +15,22 @@ use fabricbios_core::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::worker::Worker;
 
-/// A directory that takes this part of the time that its file took, or more, was not durable with it.
-const COSTLY_PART: u32 = 10;
+/// A directory that takes this part of the time that its file took, or more, was not durable with it. Of small files
+/// without a journal, 97 of 100 do; on ext4 with one, 7 of 100, whose directory has been changed again meanwhile.
+const COSTLY_PART: u32 = 20;
 
-/// So many in a row, and it is no accident.
-const COSTLY_IN_A_ROW: u32 = 3;
+/// A directory that was durable already speaks against as many that were not.
+const WEIGHT_OF_DURABLE: u32 = 4;
+
+/// So many more than that were not, and it is no accident.
+const AT_ONCE_FROM: u32 = 16;
 
 type Synced = Result<(), StoreError>;
 
 /// The order that is right for one replica's file system, as far as it is known.
 #[derive(Debug)]
 pub(super) struct SyncOrder {
-    /// How many directories in a row were costly after their files.
+    /// What speaks for both at once: directories that were costly after their files, less those that were not.
     costly: AtomicU32,
     directory: Worker,
 }
@@ -55,7 +59,7 @@ impl SyncOrder {
 
     /// Whether both are synced at the same time, since there is no journal.
     pub(super) fn is_at_once(&self) -> bool {
-        self.costly.load(Ordering::Relaxed) >= COSTLY_IN_A_ROW
+        self.costly.load(Ordering::Relaxed) >= AT_ONCE_FROM
     }
 
     fn one_after_the_other(
@@ -73,11 +77,13 @@ impl SyncOrder {
     }
 
     fn took(&self, file: Duration, directory: Duration) {
-        if directory.saturating_mul(COSTLY_PART) >= file {
-            self.costly.fetch_add(1, Ordering::Relaxed);
-        } else if !self.is_at_once() {
-            self.costly.store(0, Ordering::Relaxed);
-        }
+        let is_costly = directory.saturating_mul(COSTLY_PART) >= file;
+        // Decided once: from then on nothing is measured but what was under way.
+        let _ = self.costly.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |costly| match is_costly {
+            _ if costly >= AT_ONCE_FROM => None,
+            true => Some(costly + 1),
+            false => Some(costly.saturating_sub(WEIGHT_OF_DURABLE)),
+        });
     }
 
     fn both_at_once(
@@ -114,26 +120,31 @@ mod tests {
 
     fn at_once() -> SyncOrder {
         let order = SyncOrder::new();
-        order.costly.store(COSTLY_IN_A_ROW, Ordering::Relaxed);
+        order.costly.store(AT_ONCE_FROM, Ordering::Relaxed);
         order
     }
 
     #[test]
     fn what_is_costly_again_and_again_is_done_at_once_from_then_on() {
         let order = SyncOrder::new();
-        for _ in 0..5 {
-            order.took(LONG, LONG);
-            order.took(LONG, LONG);
-            order.took(LONG, SHORT);
-            assert!(!order.is_at_once(), "two in a row, and then one that took nothing");
+        for nth in 0..1000 {
+            let directory = if nth % 5 == 0 { SHORT } else { LONG };
+            order.took(LONG, directory);
+            assert!(
+                !order.is_at_once(),
+                "{nth}: a journal that is disturbed most of the time is one all the same"
+            );
         }
-        for nth in 0..COSTLY_IN_A_ROW {
+        let order = SyncOrder::new();
+        for nth in 0..AT_ONCE_FROM {
             assert!(!order.is_at_once(), "{nth}");
             order.took(LONG, LONG / COSTLY_PART);
         }
         assert!(order.is_at_once());
-        order.took(LONG, SHORT);
-        assert!(order.is_at_once(), "one that was under way meanwhile changes nothing");
+        for _ in 0..AT_ONCE_FROM {
+            order.took(LONG, SHORT);
+        }
+        assert!(order.is_at_once(), "what was under way meanwhile changes nothing");
     }
 
     #[test]

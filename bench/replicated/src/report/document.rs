@@ -26,7 +26,8 @@ ratios of single rounds, which tell how steady the machine was. Everything that 
 - **Save**: `save_bytes` of a state of which every eight bytes are new, to three replicas, directories on one disk, \
 with a write quorum of two; the register is moved too, and all three replicas have the state when it returns. \
 A small one waits for two flushes, one after the other: of the blob and its directory, which are synced at the same \
-time where that is quicker, and of the register's log; the raw write waits for file and directory, one after the other. The state before is removed in the background; raw files are removed off the clock.
+time where that is quicker, and of the register's log; the raw write waits for file and directory, one after the \
+other. The state before is removed in the background; raw files are removed off the clock.
 - **Three raw writes**: the same bytes into three new files by three threads at once, each one write, `fsync` of the \
 file, `fsync` of the directory. No digest, no register, no name that appears in one step.
 - **Load**: `load_latest` into memory, every byte verified. **Raw read and BLAKE3**: one of the raw files read into \

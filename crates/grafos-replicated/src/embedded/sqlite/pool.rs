@@ -21,8 +21,8 @@ const KEPT: usize = 4;
 const STATEMENTS: usize = 16;
 
 /// `wal_autocheckpoint`, in pages: the log is begun anew after so many, and a commit over what was there before is synced
-/// without what a file takes to grow. `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is. `EXTRA` is `FULL` for a log, and would be
-/// right for a journal too.
+/// without what a file takes to grow. `fullfsync`: on macOS, `fsync` alone leaves the disk's cache as it is. `EXTRA` is
+/// `FULL` for a log, and would be right for a journal too.
 const SETTINGS: &str = "
     PRAGMA synchronous = EXTRA;
     PRAGMA wal_autocheckpoint = 512;

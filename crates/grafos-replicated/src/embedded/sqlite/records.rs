@@ -65,8 +65,9 @@ pub(super) fn read_all(
     execute(connection, "BEGIN").map_err(failed)?;
     let found: Result<Vec<_>, _> = keys.iter().map(|key| read(connection, path, key)).collect();
     // Nothing was changed. Ended after an error too, since whoever found it locked tries again.
-    execute(connection, "ROLLBACK").map_err(failed)?;
+    let ended = execute(connection, "ROLLBACK").map_err(failed);
     let (records, last_revisions): (Vec<_>, Vec<_>) = found?.into_iter().unzip();
+    ended?;
     Ok((records, last_revisions.first().copied().unwrap_or(0)))
 }
 

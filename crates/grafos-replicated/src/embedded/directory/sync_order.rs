@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::worker::Worker;
 
 /// A directory that takes this part of the time that its file took, or more, was not durable with it. Of small files
-/// without a journal, 97 of 100 do; on ext4 with one, 7 of 100, whose directory has been changed again meanwhile.
+/// without a journal, 97 of 100 were seen to; on ext4 with one, 7 of 100.
 const COSTLY_PART: u32 = 20;
 
 /// A directory that was durable already speaks against as many that were not.

@@ -228,6 +228,51 @@ fn connections_are_set_up_to_lose_nothing() {
     };
     assert_eq!(pragma("synchronous"), 3, "EXTRA");
     assert_eq!((pragma("fullfsync"), pragma("trusted_schema"), pragma("mmap_size")), (1, 0, 0));
+    // `bench/replicated` has a baseline whose log is as short.
+    assert_eq!(pragma("wal_autocheckpoint"), 512);
+}
+
+#[test]
+fn what_is_read_together_is_of_one_moment() {
+    let (_temp, path, writer) = new();
+    let keys = ["a", "b"].map(|name| RecordKey::new("tested", &[name]));
+    let mut expect = Expect::Absent;
+    let mut next = || {
+        let guards = keys.iter().map(|key| (key.clone(), expect)).collect();
+        let puts = keys.iter().map(|key| (key.clone(), vec![7])).collect();
+        let outcome = writer.commit(&Transaction { guards, puts, deletes: vec![] }).unwrap();
+        let CommitOutcome::Committed(revision) = outcome else { panic!("{outcome:?}") };
+        expect = Expect::At(revision);
+    };
+    next();
+    let reader = SqliteMetadataStore::open(&path).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..5000 {
+                let found = reader.read_all(&keys).unwrap();
+                let revisions: Vec<_> = found.iter().flatten().map(|record| record.revision).collect();
+                assert!(revisions.len() == 2 && revisions[0] == revisions[1], "{revisions:?}");
+            }
+        });
+        (0..1000).for_each(|_| next());
+    });
+}
+
+#[test]
+fn a_connection_is_used_again_after_reading_together() {
+    let (_temp, _path, store) = new();
+    let cache_size = |statement: &str| -> Vec<i64> {
+        let ask = |connection: &Connection| {
+            let mut statement = connection.prepare(statement)?;
+            statement.query_map([], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()
+        };
+        let asked = |error| failure::certain("read", store.path(), &error);
+        store.pool.run(|connection| ask(connection).map_err(asked)).unwrap()
+    };
+    cache_size("PRAGMA cache_size = 321");
+    let keys = ["a", "b"].map(|name| RecordKey::new("tested", &[name]));
+    assert_eq!(store.read_all(&keys).unwrap(), [None, None]);
+    assert_eq!(cache_size("PRAGMA cache_size"), [321], "set on this very connection");
 }
 
 /// The newest image of each page in a log of pages of 4096 bytes: <https://www.sqlite.org/fileformat2.html#walformat>.
